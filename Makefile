@@ -1,0 +1,109 @@
+# `make help` lists the targets. Each one may be repeated, and interrupted at any point.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+UV := $(or $(shell command -v uv),build/uv/bin/uv)
+RUN := $(UV) run --no-sync
+CLUSTER := $(RUN) python -m tests.cluster
+ENVIRONMENT := .venv/.synced
+HELM := build/bin/helm
+CHART_CRDS := charts/fairway/files/crds
+
+OPERATOR_IMAGE := localhost/fairway:dev
+MODEL_IMAGE := registry.example/churn
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- tools ------------------------------------------------------------------------------------------------------
+
+.PHONY: setup
+setup: check-tools $(ENVIRONMENT) ## Check the tools and install the locked dependencies into .venv
+
+.PHONY: check-tools
+check-tools:
+	@fail() { echo "error: $$1" >&2; exit 1; }; \
+	command -v git >/dev/null || fail "git is missing"; \
+	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || fail "python3 >= 3.11 is missing"; \
+	printf 'go1.26\n%s\n' "$$(go env GOVERSION 2>/dev/null)" | sort -V -C || fail "go >= 1.26 is missing"
+
+# Written last: an interrupted sync is done again.
+$(ENVIRONMENT): pyproject.toml uv.lock | $(UV)
+	$(UV) sync --locked
+	@touch $@
+
+# In a virtual environment of its own, because the system's Python may be externally managed.
+build/uv/bin/uv:
+	@rm -rf build/uv
+	@python3 -m venv build/uv || { echo "error: install python3-venv, or uv itself" >&2; exit 1; }
+	build/uv/bin/python -m pip install --quiet uv || { rm -rf build/uv; exit 1; }
+
+# The chart's tests need it before there is a cluster; the cluster tool builds the same from Go's build cache.
+$(HELM): tests/cluster/go/helm/go.mod tests/cluster/go/helm/go.sum
+	CGO_ENABLED=0 go build -C tests/cluster/go/helm -buildvcs=false -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ helm.sh/helm/v3/cmd/helm
+
+# --- code -------------------------------------------------------------------------------------------------------
+
+.PHONY: format
+format: $(ENVIRONMENT) ## Format the code and fix what can be fixed
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+
+.PHONY: lint
+lint: $(ENVIRONMENT) ## Check style, types and the layers
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) lint-imports
+
+.PHONY: crds
+crds: $(ENVIRONMENT) ## Write the CRDs anew, from the models to crds/ and the chart
+	$(RUN) fairway crds
+	mkdir -p $(CHART_CRDS)
+	rm -f $(CHART_CRDS)/*.yaml
+	cp crds/*.yaml $(CHART_CRDS)/
+
+.PHONY: unit
+unit: $(ENVIRONMENT) $(HELM) ## Run every test that needs no cluster
+	$(RUN) pytest -m "not e2e"
+
+# --- cluster ----------------------------------------------------------------------------------------------------
+
+.PHONY: cluster-up
+cluster-up: $(ENVIRONMENT) ## Start the development cluster, building it if needed
+	$(CLUSTER) up
+
+.PHONY: cluster-down
+cluster-down: $(ENVIRONMENT) ## Stop the development cluster and remove what it left
+	$(CLUSTER) down
+
+.PHONY: cluster-status
+cluster-status: $(ENVIRONMENT) ## Say what of the development cluster runs
+	$(CLUSTER) status
+
+.PHONY: images
+images: $(ENVIRONMENT) ## Build the operator and the example model, and load them into the cluster
+	$(CLUSTER) build-image $(OPERATOR_IMAGE) --file Dockerfile --context .
+	$(CLUSTER) build-image $(MODEL_IMAGE):1.0.0 --file examples/churn/Dockerfile --context examples/churn \
+		--also $(MODEL_IMAGE):1.1.0 --also $(MODEL_IMAGE):1.2.0 --also $(MODEL_IMAGE):1.3.0
+
+.PHONY: e2e
+e2e: $(ENVIRONMENT) ## Run the tests that need the cluster and the images
+	$(RUN) pytest -m e2e
+
+# --- all of it --------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: setup lint unit cluster-up images e2e ## Run everything, cheap failures first
+
+.PHONY: demo
+demo: setup cluster-up images ## Show a good and a bad version of a model, live
+	$(RUN) python -m tests.demo
+
+.PHONY: clean
+clean: ## Remove what the other targets made here; the cluster stays
+	rm -rf build dist .venv .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

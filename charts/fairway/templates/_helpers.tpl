@@ -1,0 +1,50 @@
+{{- define "fairway.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{ .Values.fullnameOverride }}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{ .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- else -}}
+{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" }}
+{{- end -}}
+{{- end -}}
+
+{{- define "fairway.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{ .Values.serviceAccount.name | default (include "fairway.fullname" .) }}
+{{- else -}}
+{{ required "serviceAccount.name is needed when serviceAccount.create is false" .Values.serviceAccount.name }}
+{{- end -}}
+{{- end -}}
+
+{{- define "fairway.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{/* These never change, and select exactly the operator's pods. */}}
+{{- define "fairway.selectorLabels" -}}
+app.kubernetes.io/name: fairway
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end -}}
+
+{{/* managed-by says Helm: the value "fairway" marks what the operator itself makes. */}}
+{{- define "fairway.labels" -}}
+{{ include "fairway.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "fairway.config" -}}
+{{ pick .Values "namespaces" "gateway" "prometheus" "settle" "scaleDownDelay" "lease" "port" "workers" "logLevel" | toYaml }}
+{{- end -}}
+
+{{- define "fairway.subject" -}}
+- kind: ServiceAccount
+  name: {{ include "fairway.serviceAccount" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end -}}

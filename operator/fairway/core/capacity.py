@@ -1,0 +1,50 @@
+"""How many pods each revision gets."""
+
+from fairway.api.spec import ModelDeploymentSpec, Scaling
+from fairway.api.status import Run, Status
+
+
+def scaling(spec: ModelDeploymentSpec) -> Scaling:
+    """Return the asked scaling; a spec that says nothing asks for one replica."""
+    return spec.scaling or Scaling()
+
+
+def autoscaled(spec: ModelDeploymentSpec) -> bool:
+    """Whether an HPA owns the replicas."""
+    return scaling(spec).max_replicas is not None
+
+
+def floor(spec: ModelDeploymentSpec) -> int:
+    """Smallest size that the spec allows."""
+    asked = scaling(spec)
+    return asked.min_replicas or (1 if asked.max_replicas else asked.replicas or 1)
+
+
+def ceiling(spec: ModelDeploymentSpec) -> int:
+    """Largest size that the spec allows."""
+    asked = scaling(spec)
+    return asked.max_replicas or asked.replicas or 1
+
+
+def total(spec: ModelDeploymentSpec, status: Status) -> int:
+    """Size that 100 % of the requests need now: never less than when the run opened."""
+    if not autoscaled(spec):
+        return floor(spec)
+    opened = status.run.size if status.run else 0
+    serving = status.stable.replicas if status.stable else 0
+    return min(max(opened, serving, floor(spec)), ceiling(spec))
+
+
+def candidate(spec: ModelDeploymentSpec, status: Status, run: Run) -> int:
+    """Pods that the candidate needs for the weight of its current step."""
+    size = total(spec, status)
+    if run.step >= len(run.plan):
+        return size
+    step = run.plan[run.step]
+    return min(step.replicas or max(1, -(-step.weight * size // 100)), ceiling(spec))
+
+
+def stable_floor(spec: ModelDeploymentSpec, status: Status) -> int:
+    """minReplicas of stable: held at its size during a run, and for a while after it took over."""
+    held = status.run.size if status.run else status.hold.replicas if status.hold else 0
+    return max(floor(spec), min(held, ceiling(spec)))

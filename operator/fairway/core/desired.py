@@ -1,0 +1,103 @@
+"""Stored status -> the children that should exist. Pure; decides nothing."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fairway.api.spec import GatewayRef, ModelDeploymentSpec
+from fairway.api.status import Status
+from fairway.core import capacity
+from fairway.core.build.autoscaler import autoscaler
+from fairway.core.build.common import Owner
+from fairway.core.build.deployment import deployment
+from fairway.core.build.disruption import disruption_budget
+from fairway.core.build.record import controller_revision
+from fairway.core.build.route import http_route
+from fairway.core.build.service import entry_service, revision_service
+from fairway.core.revision import Record
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One object that should exist. ``replicas`` is set while we own a Deployment's size."""
+
+    manifest: Manifest
+    initial_replicas: int | None = None
+    replicas: int | None = None
+
+
+def routed_by(spec: ModelDeploymentSpec, default: GatewayRef | None) -> GatewayRef | None:
+    """Return the gateway that carries the requests, if any: it takes a hostname or a path to tell models apart."""
+    traffic = spec.traffic
+    if traffic is None or not (traffic.hostnames or (traffic.path and traffic.path != "/")):
+        return None
+    return traffic.gateway or default
+
+
+def desired(
+    owner: Owner,
+    spec: ModelDeploymentSpec,
+    status: Status,
+    records: Mapping[str, Record],
+    default_gateway: GatewayRef | None,
+) -> list[Child]:
+    """All children in the order of their creation: what serves first, the routes to it last."""
+    children: list[Child] = []
+    kept = dict.fromkeys([*_live(spec, status), *_remembered(status)])
+    children.extend(Child(controller_revision(owner, records[rev])) for rev in kept if rev in records)
+    for revision, (replicas, ceiling) in _live(spec, status).items():
+        if revision in records:
+            children.extend(_revision(owner, spec, records[revision], replicas, ceiling))
+    serving = backends(status)
+    if not serving:
+        return children
+    first = records.get(serving[0][0])
+    gateway = routed_by(spec, default_gateway)
+    if first is not None:
+        split = gateway is None and sum(weight > 0 for _, weight in serving) > 1
+        lead = max(serving, key=lambda item: item[1])[0] if gateway is None else serving[0][0]
+        children.append(Child(entry_service(owner, None if split else lead, first.port)))
+    if gateway is not None and spec.traffic is not None:
+        children.append(Child(http_route(owner, spec.traffic, gateway, serving)))
+    return children
+
+
+def backends(status: Status) -> list[tuple[str, int]]:
+    """Who is routed to, in a fixed order: stable, then a candidate that has been given weight in this run."""
+    tried = status.run is not None and (status.run.first_weight_at is not None or status.stable is None)
+    tracks = [status.stable, status.candidate if tried else None]
+    return [(track.revision, track.weight) for track in tracks if track]
+
+
+def _live(spec: ModelDeploymentSpec, status: Status) -> dict[str, tuple[int, bool]]:
+    """Revisions that have pods: their size, and whether an HPA moves it."""
+    scaled = capacity.autoscaled(spec)
+    live: dict[str, tuple[int, bool]] = {}
+    if status.stable:
+        live[status.stable.revision] = (capacity.stable_floor(spec, status), scaled)
+    if status.run and status.candidate:
+        live[status.candidate.revision] = (capacity.candidate(spec, status, status.run), scaled)
+    if status.former:
+        live.setdefault(status.former.revision, (status.former.replicas, False))
+    for retiring in status.retiring:
+        live.setdefault(retiring.revision, (retiring.replicas, False))
+    return live
+
+
+def _remembered(status: Status) -> Iterator[str]:
+    if status.candidate:
+        yield status.candidate.revision
+    yield from (entry.revision for entry in status.history)
+
+
+def _revision(
+    owner: Owner, spec: ModelDeploymentSpec, record: Record, replicas: int, scaled: bool
+) -> Iterator[Child]:
+    revision, version = record.revision, record.version
+    yield Child(deployment(owner, record), initial_replicas=replicas, replicas=None if scaled else replicas)
+    yield Child(revision_service(owner, revision, version, record.port))
+    yield Child(disruption_budget(owner, revision, version))
+    if scaled:
+        yield Child(autoscaler(owner, revision, version, capacity.scaling(spec), replicas))

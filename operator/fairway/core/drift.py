@@ -1,0 +1,43 @@
+"""Does an object still say what we want it to say?"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+_QUANTITY = re.compile(r"^([+-]?[0-9.]+)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|n|u)?$")
+_SCALE = {
+    "": Decimal(1), "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"),
+    "k": Decimal(10) ** 3, "M": Decimal(10) ** 6, "G": Decimal(10) ** 9, "T": Decimal(10) ** 12,
+    "P": Decimal(10) ** 15, "E": Decimal(10) ** 18,
+    "Ki": Decimal(2) ** 10, "Mi": Decimal(2) ** 20, "Gi": Decimal(2) ** 30, "Ti": Decimal(2) ** 40,
+    "Pi": Decimal(2) ** 50, "Ei": Decimal(2) ** 60,
+}  # fmt: skip
+
+
+def says(live: Any, wanted: Any) -> bool:
+    """Whether ``live`` holds everything in ``wanted``; quantities compare by value, lists element by element."""
+    if isinstance(wanted, Mapping):
+        return isinstance(live, Mapping) and all(
+            (key in live and says(live[key], value)) or (key not in live and value in ({}, [], None))
+            for key, value in wanted.items()
+        )
+    if isinstance(wanted, (list, tuple)):
+        return (
+            isinstance(live, (list, tuple))
+            and len(live) == len(wanted)
+            and all(says(one, other) for one, other in zip(live, wanted, strict=True))
+        )
+    return bool(live == wanted) or _same_quantity(live, wanted)
+
+
+def _same_quantity(live: Any, wanted: Any) -> bool:
+    if isinstance(live, bool) or isinstance(wanted, bool):
+        return False
+    one, other = _value(live), _value(wanted)
+    return one is not None and one == other
+
+
+def _value(text: Any) -> Decimal | None:
+    match = _QUANTITY.match(str(text))
+    return Decimal(match[1]) * _SCALE[match[2] or ""] if match else None

@@ -1,0 +1,104 @@
+"""One pod read into what decisions need: ready or not, and if not, whose fault and in which words."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+Trouble = Literal["Crash", "Pull", "Config", "Unschedulable"]
+
+_PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+_CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+_PERMANENT = re.compile(
+    r"not found|denied|unauthorized|forbidden|manifest unknown|InvalidImageName|ErrImageNeverPull", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """What one pod says about its revision."""
+
+    name: str
+    ready: bool = False
+    terminating: bool = False
+    scheduled_at: float | None = None
+    crashes: int = 0
+    trouble: Trouble | None = None
+    message: str = ""
+    permanent: bool = False
+    """The trouble will not go away by waiting."""
+
+
+def read_pod(pod: Mapping[str, Any]) -> Pod:
+    """Read a pod. Evicted, preempted, deleted or lost pods carry no crash: that is never the model's fault."""
+    meta, status = pod["metadata"], pod.get("status", {})
+    conditions = {c["type"]: c for c in status.get("conditions", ())}
+    gone = bool(meta.get("deletionTimestamp")) or status.get("reason") in ("Evicted", "NodeLost", "Preempting")
+    gone = gone or "DisruptionTarget" in conditions
+    containers = status.get("containerStatuses", ())
+    trouble, message, permanent = _trouble(conditions, containers)
+    scheduled = conditions.get("PodScheduled", {})
+    return Pod(
+        name=meta["name"],
+        ready=conditions.get("Ready", {}).get("status") == "True",
+        terminating=gone,
+        scheduled_at=_time(scheduled.get("lastTransitionTime")) if scheduled.get("status") == "True" else None,
+        crashes=0 if gone else sum(_crashes(container) for container in containers),
+        trouble=trouble,
+        message=message,
+        permanent=permanent,
+    )
+
+
+def _crashes(container: Mapping[str, Any]) -> int:
+    now, last = container.get("state", {}).get("terminated"), container.get("lastState", {}).get("terminated")
+    down = 1 if now and now.get("exitCode", 0) != 0 else 0
+    # A clean exit restarts a container, too; only the kind of the last exit is known, so it stands for all.
+    before = container.get("restartCount", 0) if last and last.get("exitCode", 0) != 0 else 0
+    return down + before
+
+
+def _trouble(
+    conditions: Mapping[str, Any], containers: tuple[Any, ...] | list[Any]
+) -> tuple[Trouble | None, str, bool]:
+    scheduled = conditions.get("PodScheduled", {})
+    if scheduled.get("reason") == "Unschedulable":
+        return "Unschedulable", f"Unschedulable: {one_line(scheduled.get('message', ''))}", False
+    for container in containers:
+        waiting = container.get("state", {}).get("waiting") or {}
+        reason, text = waiting.get("reason", ""), waiting.get("message", "")
+        if reason in _PULL:
+            permanent = bool(_PERMANENT.search(f"{reason} {text}"))
+            return "Pull", f"{reason}: {_pull_words(container.get('image', ''), text)}", permanent
+        if reason in _CONFIG:
+            return "Config", f"{reason}: {one_line(text)}", False
+        if _crashes(container):
+            return "Crash", _crash_words(container), False
+    return None, "", False
+
+
+def _pull_words(image: str, text: str) -> str:
+    if re.search(r"not found|manifest unknown", text, re.IGNORECASE):
+        return f"{image} not found"
+    if re.search(r"denied|unauthorized|forbidden", text, re.IGNORECASE):
+        return f"{image} denied by the registry"
+    return f"{image}: {one_line(text.rsplit(': ', 1)[-1])}" if text else image
+
+
+def _crash_words(container: Mapping[str, Any]) -> str:
+    states = (container.get("state", {}), container.get("lastState", {}))
+    ended = next((state["terminated"] for state in states if state.get("terminated")), {})
+    reason = "OOMKilled" if ended.get("reason") == "OOMKilled" else f"exit code {ended.get('exitCode', '?')}"
+    tail = one_line(ended.get("message", ""))
+    return f"crashed {_crashes(container)} times, last by {reason}" + (f": {tail}" if tail else "")
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """Make foreign text safe for status and Events: one line, printable, bounded."""
+    clean = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def _time(text: str | None) -> float | None:
+    return datetime.fromisoformat(text).timestamp() if text else None

@@ -1,0 +1,103 @@
+"""Conditions: normal-true ones always there, abnormal-true ones only while they hold."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from fairway.api.status import Condition, Status
+from fairway.core.rollout.situation import Situation
+
+State = Literal["True", "False", "Unknown"]
+Raw = tuple[str, State, str, str]
+"""type, status, reason, message"""
+
+
+def conditions(s: Situation, status: Status) -> tuple[Condition, ...]:
+    """All conditions of a status; the transition time is kept while the state stays."""
+    before = {condition.type: condition for condition in s.status.conditions}
+    built = []
+    for type_, state, reason, message in _all(s, status):
+        old = before.get(type_)
+        since = old.last_transition_time if old and old.status == state else float(int(s.now))
+        built.append(
+            Condition(
+                type=type_,
+                status=state,
+                reason=reason,
+                message=message,
+                last_transition_time=since,
+                observed_generation=s.generation,
+            )
+        )
+    return tuple(built)
+
+
+def _all(s: Situation, status: Status) -> Iterator[Raw]:
+    yield _ready(s, status)
+    yield _up_to_date(s, status)
+    if s.gateway:
+        yield _route(s)
+    if s.spec.objectives:
+        yield _metrics(s, status)
+    yield from _abnormal(s, status)
+
+
+def _ready(s: Situation, status: Status) -> Raw:
+    if status.stable is None:
+        if status.phase == "Degraded":
+            cause = s.candidate.cause
+            return "Ready", "False", "FirstRevisionFailed", cause.message if cause else status.message
+        return "Ready", "Unknown", "Starting", "the first revision is not ready yet"
+    if status.stable.ready == 0:
+        return "Ready", "False", "NoReadyPods", status.message
+    return "Ready", "True", "Serving", f"{status.stable.version} serves"
+
+
+def _up_to_date(s: Situation, status: Status) -> Raw:
+    asked, stable, candidate = s.target, status.stable, status.candidate
+    if stable and stable.revision == asked.revision and status.run is None:
+        return "UpToDate", "True", "Promoted", f"{stable.version} is what the spec asks for"
+    if candidate and candidate.rejected_reason and candidate.revision == asked.revision:
+        reason = candidate.rejected_reason.split(":", 1)[0]
+        return "UpToDate", "False", reason, candidate.rejected_reason
+    return "UpToDate", "Unknown", "RunOpen" if status.run else "Pending", f"{asked.version} is on its way"
+
+
+def _route(s: Situation) -> Raw:
+    route = s.observed.route
+    if route is None:
+        return "RouteReady", "Unknown", "Pending", "the HTTPRoute is not there yet"
+    if route.accepted:
+        return "RouteReady", "True", "Accepted", "the gateway serves the route"
+    state: State = "Unknown" if route.reason == "Pending" else "False"
+    return "RouteReady", state, route.reason, route.message
+
+
+def _metrics(s: Situation, status: Status) -> Raw:
+    old = next((c for c in s.status.conditions if c.type == "MetricsReady"), None)
+    verdict = status.verdict
+    if verdict is None or not (status.run or status.former):
+        # Nothing is asked between runs: what was last known stays.
+        return ("MetricsReady", old.status, old.reason, old.message) if old else _NOT_ASKED
+    if verdict.state in ("NoData", "ProviderError"):
+        return "MetricsReady", "False", verdict.state, verdict.message
+    if verdict.state == "NoTraffic":
+        return "MetricsReady", "Unknown", "NoTraffic", "no request has been counted yet"
+    return "MetricsReady", "True", "Measured", "the objectives are measured"
+
+
+_NOT_ASKED: Raw = ("MetricsReady", "Unknown", "NotAsked", "objectives are measured once a candidate has weight")
+
+
+def _abnormal(s: Situation, status: Status) -> Iterator[Raw]:
+    if status.run:
+        yield "Reconciling", "True", "RunOpen", status.message
+    elif status.stable is None and status.phase == "Pending":
+        yield "Reconciling", "True", "Starting", status.message
+    if status.phase in ("RolledBack", "Degraded") or s.observed.blocked:
+        reason = "WriteRefused" if s.observed.blocked else status.phase
+        yield "Stalled", "True", reason, status.message
+    if status.phase == "RolledBack" and status.candidate:
+        rejected = status.candidate.rejected_reason or ""
+        yield "RolledBack", "True", rejected.split(":", 1)[0] or "RolledBack", rejected
+    if status.phase == "Degraded":
+        yield "Degraded", "True", "NoReadyPods", status.message

@@ -1,0 +1,70 @@
+"""Separate clocks for pulling and loading; scheduling blames nobody."""
+
+from fairway.api.status import Run
+from fairway.api.types import format_duration
+from fairway.core import capacity
+from fairway.core.rollout.rollback import roll_back
+from fairway.core.rollout.situation import Situation, Transition
+
+SCHEDULE = 900.0
+PULL = 120.0
+READY = 1800.0
+
+
+def start_clocks(s: Situation) -> Transition | None:
+    """Note when pulls began to fail and when loading began, so that a crash loop cannot reset a deadline."""
+    run = s.status.run
+    if run is None or run.stage != "Scaling":
+        return None
+    update: dict[str, float | None] = {}
+    cause = s.candidate.cause
+    failing = cause is not None and cause.trouble == "Pull"
+    if failing != (run.pull_failing_since is not None):
+        update["pull_failing_since"] = s.now if failing else None
+    scheduled = [pod.scheduled_at for pod in s.candidate.present]
+    if run.loading_since is None and scheduled and all(scheduled):
+        update["loading_since"] = s.now
+    if not update:
+        return None
+    return Transition(s.status.model_copy(update={"run": run.model_copy(update=update)}))
+
+
+def passed(s: Situation) -> Transition | None:
+    """Reject a candidate whose image cannot be pulled for good, or that did not become ready in time."""
+    run = s.status.run
+    if run is None or run.stage != "Scaling" or s.status.stable is None:
+        return None
+    cause = s.candidate.cause
+    if run.pull_failing_since is not None and cause and cause.permanent and s.now >= pull_deadline(s, run):
+        return roll_back(s, "ImagePull", cause.message)
+    due = ready_deadline(s, run)
+    if due is not None and s.now >= due and s.candidate.ready < capacity.candidate(s.spec, s.status, run):
+        words = cause.message if cause else "its pods never became ready"
+        return roll_back(s, "NotReadyInTime", f"not ready after {format_duration(ready_seconds(s))}: {words}")
+    return None
+
+
+def ready_seconds(s: Situation) -> float:
+    """How long loading may take."""
+    limits = s.spec.rollout.deadlines if s.spec.rollout else None
+    return limits.ready if limits and limits.ready is not None else READY
+
+
+def ready_deadline(s: Situation, run: Run) -> float | None:
+    """When loading must have ended; None while pods wait for a node."""
+    if run.loading_since is None or any(pod.trouble == "Unschedulable" for pod in s.candidate.present):
+        return None
+    return run.loading_since + ready_seconds(s)
+
+
+def pull_deadline(s: Situation, run: Run) -> float:
+    """When a permanent pull failure rejects."""
+    limits = s.spec.rollout.deadlines if s.spec.rollout else None
+    patience = limits.pull if limits and limits.pull is not None else PULL
+    return (run.pull_failing_since or s.now) + patience
+
+
+def schedule_deadline(s: Situation, run: Run) -> float:
+    """When waiting for a node is worth a condition."""
+    limits = s.spec.rollout.deadlines if s.spec.rollout else None
+    return run.since + (limits.schedule if limits and limits.schedule is not None else SCHEDULE)

@@ -1,0 +1,83 @@
+"""The decision about one ModelDeployment: a chain of concerns, the first that has something to say wins."""
+
+from dataclasses import dataclass
+
+from fairway.api.status import Run, Status
+from fairway.core.rollout.crash import cannot_run, lost_its_pods
+from fairway.core.rollout.deadlines import (
+    passed,
+    pull_deadline,
+    ready_deadline,
+    start_clocks,
+)
+from fairway.core.rollout.intake import asked_for_another
+from fairway.core.rollout.progress import advance, step_ends
+from fairway.core.rollout.regression import regressed
+from fairway.core.rollout.report import NUMBERS_EVERY, report
+from fairway.core.rollout.retire import delay_passed, hold_ended, window_closed
+from fairway.core.rollout.situation import Concern, Event, Situation
+
+CHAIN: tuple[Concern, ...] = (
+    cannot_run,
+    regressed,
+    asked_for_another,
+    start_clocks,
+    passed,
+    lost_its_pods,
+    advance,
+    window_closed,
+    delay_passed,
+    hold_ended,
+)
+"""Order is safety first: what takes weight away comes before anything that gives it."""
+
+MOST_TRANSITIONS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The next status, what to tell about it, and when to look again (epoch seconds)."""
+
+    status: Status
+    events: tuple[Event, ...] = ()
+    wake_at: float | None = None
+
+
+def decide(s: Situation, *, url: str | None, owner_uid: str) -> Decision:
+    """Decide everything that can be decided from one view of the world.
+
+    Weight rises by at most one step per call, since a step starts by waiting for time or pods.
+    """
+    events: list[Event] = []
+    moved = False
+    for _ in range(MOST_TRANSITIONS):
+        transition = next((t for concern in CHAIN if (t := concern(s)) is not None), None)
+        if transition is None:
+            break
+        moved = True
+        events.extend(transition.events)
+        s = s.after(transition)
+    status = report(s, moved=moved, url=url, owner_uid=owner_uid)
+    return Decision(status, tuple(events), _wake(s))
+
+
+def _wake(s: Situation) -> float | None:
+    status = s.status
+    times = [retiring.at for retiring in status.retiring]
+    if status.former:
+        times.append(status.former.until)
+    if status.hold:
+        times.append(status.hold.until)
+    if status.run:
+        times.extend(_run_wakes(s, status.run))
+    future = [time for time in times if time > s.now]
+    return min(future, default=None)
+
+
+def _run_wakes(s: Situation, run: Run) -> list[float]:
+    if run.stage == "Observing":
+        times = [run.since + s.policy.settle, step_ends(s, run)]
+        return [*times, s.now + NUMBERS_EVERY] if s.spec.objectives else times
+    due = ready_deadline(s, run)
+    times = [due] if due is not None else []
+    return [*times, pull_deadline(s, run)] if run.pull_failing_since is not None else times

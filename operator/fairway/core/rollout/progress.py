@@ -1,0 +1,139 @@
+"""The step's own progress: scale, route, observe, leave, promote."""
+
+from fairway.api.status import Former, Hold, Run, Status
+from fairway.core import capacity
+from fairway.core.desired import backends
+from fairway.core.rollout.situation import Event, Situation, Transition, history, objectives, retire, split
+from fairway.core.showing import verdict_words
+
+DEFAULT_WATCH = 600.0
+
+
+def advance(s: Situation) -> Transition | None:
+    """Move the open run on by at most one stage."""
+    run = s.status.run
+    if run is None or s.status.candidate is None:
+        return None
+    if run.stage == "Scaling":
+        return _scaled(s, run)
+    return _confirmed(s, run) or _observed(s, run)
+
+
+def _scaled(s: Situation, run: Run) -> Transition | None:
+    """Weight comes only when the pods for it are ready."""
+    if s.candidate.ready < capacity.candidate(s.spec, s.status, run):
+        return None
+    if run.step >= len(run.plan):
+        return _promote(s, run)
+    if not s.gateway and s.status.retiring:
+        return None  # without a router, pods of a third revision would get requests
+    candidate = s.status.candidate
+    assert candidate is not None
+    weight = run.plan[run.step].weight
+    baseline = run.crash_baseline if run.first_weight_at else s.candidate.crashes
+    observing = run.model_copy(
+        update={
+            "stage": "Observing",
+            "since": s.now,
+            "unconfirmed": False,
+            "first_weight_at": run.first_weight_at or s.now,
+            "crash_baseline": baseline,
+            "loading_since": None,
+            "pull_failing_since": None,
+        }
+    )
+    said = f"{candidate.version} gets {weight}% (step {run.step + 1} of {len(run.plan)}, {s.candidate.ready} ready)"
+    return Transition(split(s.status, weight, run=observing), (Event("WeightChanged", said),))
+
+
+def _confirmed(s: Situation, run: Run) -> Transition | None:
+    """Time counts only while the router serves our weights: a late answer starts the clock anew."""
+    if not s.gateway or s.now < run.since + s.policy.settle:
+        return None
+    confirmed = route_confirmed(s)
+    if confirmed != run.unconfirmed:
+        return None
+    update = {"unconfirmed": not confirmed} | ({"since": s.now} if confirmed else {})
+    return Transition(s.status.model_copy(update={"run": run.model_copy(update=update)}))
+
+
+def route_confirmed(s: Situation) -> bool:
+    """Whether the router has accepted the route that carries the stored weights."""
+    route = s.observed.route
+    return route is not None and route.accepted and route.weights == dict(backends(s.status))
+
+
+def step_ends(s: Situation, run: Run) -> float:
+    """When the current step has been observed for its time."""
+    settle = s.policy.settle if s.gateway else 0.0
+    return run.since + settle + run.plan[run.step].for_
+
+
+def _observed(s: Situation, run: Run) -> Transition | None:
+    if run.unconfirmed or s.now < step_ends(s, run) or not _may_leave(s, run):
+        return None
+    candidate = s.status.candidate
+    if candidate is None or candidate.weight != run.plan[run.step].weight:
+        return None
+    onward = run.model_copy(update={"step": run.step + 1, "stage": "Scaling", "since": s.now})
+    return Transition(s.status.model_copy(update={"run": onward}))
+
+
+def _may_leave(s: Situation, run: Run) -> bool:
+    if not objectives(s.spec):
+        return True
+    reading = s.reading
+    return reading is not None and reading.run == run.id and reading.sufficient
+
+
+def _promote(s: Situation, run: Run) -> Transition | None:
+    """Stable and weights change in one transition; the former revision stays warm for the watch window."""
+    status, candidate = s.status, s.status.candidate
+    assert candidate is not None
+    stable = candidate.model_copy(update={"weight": 100, "rejected_reason": None})
+    reason = promotion_reason(s, run)
+    after = status.model_copy(
+        update={
+            "stable": stable,
+            "candidate": None,
+            "run": None,
+            "evidence": None,
+            "history": history(s, run, candidate, "Promoted", reason),
+            "hold": Hold(replicas=s.candidate.replicas, until=s.now + s.policy.hold)
+            if capacity.autoscaled(s.spec)
+            else None,
+        }
+    )
+    if status.stable is None:
+        return Transition(after, (Event("Promoted", f"{candidate.version} serves: it is the first revision"),))
+    after = _keep_former(s, after, status, run)
+    said = f"{candidate.version} serves everything, {status.stable.version} is out: {reason}"
+    return Transition(after, (Event("Promoted", said),))
+
+
+def promotion_reason(s: Situation, run: Run) -> str:
+    """Why a promotion is right: recorded with it, always."""
+    if run.reason:
+        return {"First": "first revision", "FastReturn": "it served before"}.get(run.reason, run.reason)
+    if not objectives(s.spec) or s.reading is None:
+        return "no objectives"
+    return verdict_words(s.reading)
+
+
+def _keep_former(s: Situation, after: Status, before: Status, run: Run) -> Status:
+    stable = before.stable
+    assert stable is not None
+    rollout = s.spec.rollout
+    asked = rollout.watch.for_ if rollout and rollout.watch else None
+    window = asked if asked is not None else DEFAULT_WATCH if objectives(s.spec) else 0.0
+    if window <= 0:
+        return after.model_copy(update={"retiring": retire(s, before, stable)})
+    former = Former(
+        revision=stable.revision,
+        version=stable.version,
+        replicas=max(1, s.stable.replicas),
+        run=run.id,
+        promoted_at=s.now,
+        until=s.now + window,
+    )
+    return after.model_copy(update={"former": former})

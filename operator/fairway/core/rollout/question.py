@@ -1,0 +1,41 @@
+"""What has to be asked of the metrics about the present state, if anything."""
+
+from fairway.api.runtime import GENERIC_HTTP
+from fairway.core.objectives import plan
+from fairway.core.rollout.regression import watch_id
+from fairway.core.rollout.situation import Situation
+from fairway.core.verdict import Key, Question
+
+
+def question(s: Situation, key: Key) -> Question | None:
+    """Ask about the candidate once it had weight, about stable in its watch window, else nothing."""
+    status = s.status
+    if not s.spec.objectives:
+        return None
+    if status.run and status.candidate and status.stable and status.run.first_weight_at is not None:
+        return Question(
+            key=key,
+            run=status.run.id,
+            candidate=status.candidate.revision,
+            stable=status.stable.revision,
+            objectives=_objectives(s, status.candidate.revision),
+            since=status.run.first_weight_at,
+            weight=status.candidate.weight,
+            checkpoint=status.evidence,
+        )
+    if status.former and status.stable and not status.run:
+        return Question(
+            key=key,
+            run=watch_id(status.former.run),
+            candidate=status.stable.revision,
+            stable=None,
+            objectives=_objectives(s, status.stable.revision),
+            since=status.former.promoted_at,
+            weight=100,
+        )
+    return None
+
+
+def _objectives(s: Situation, revision: str):  # type: ignore[no-untyped-def]
+    record = s.observed.records.get(revision)
+    return plan(s.spec, record.series if record else GENERIC_HTTP)

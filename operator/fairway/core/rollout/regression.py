@@ -1,0 +1,23 @@
+"""The samples say that the revision breaks its promise."""
+
+from fairway.core.rollout.rollback import give_back, roll_back
+from fairway.core.rollout.situation import Situation, Transition
+from fairway.core.showing import regression_words
+
+
+def regressed(s: Situation) -> Transition | None:
+    """Roll back on Regressed: in a run to stable, in the watch window to the former revision."""
+    reading, status = s.reading, s.status
+    if reading is None or reading.state != "Regressed":
+        return None
+    words = regression_words(reading)
+    if status.run and reading.run == status.run.id and status.stable:
+        return roll_back(s, "Regressed", words)
+    if status.former and reading.run == watch_id(status.former.run):
+        return give_back(s, "Regressed", words)
+    return None
+
+
+def watch_id(run: str) -> str:
+    """Name of the analysis that goes on in the watch window of a promoted run."""
+    return f"{run}/watch"

@@ -1,0 +1,124 @@
+"""What a settled decision looks like from outside: numbers, phase, message, what is waited for."""
+
+from fairway.api.status import Phase, Run, Status, Track, VerdictStatus
+from fairway.core import capacity, names
+from fairway.core.rollout.conditions import conditions
+from fairway.core.rollout.crash import asked_weight
+from fairway.core.rollout.deadlines import pull_deadline, ready_deadline
+from fairway.core.rollout.progress import step_ends
+from fairway.core.rollout.situation import Situation
+from fairway.core.showing import verdict_status
+
+NUMBERS_EVERY = 30.0
+
+
+def report(s: Situation, *, moved: bool, url: str | None, owner_uid: str) -> Status:
+    """Complete a status with everything that is derived from the world, never decided."""
+    stable, candidate = _count(s, s.status.stable), _count(s, s.status.candidate)
+    run = _waiting(s)
+    counted = s.status.model_copy(
+        update={
+            "observed_generation": s.generation,
+            "stable": stable,
+            "candidate": candidate,
+            "run": run,
+            "verdict": _verdict(s, moved=moved),
+            "evidence": _checkpoint(s, moved=moved),
+            "url": url,
+            "replicas": stable.replicas if stable else 0,
+            "selector": f"{names.OWNER}={owner_uid},{names.REVISION}={stable.revision}" if stable else "",
+        }
+    )
+    phase = _phase(s, counted)
+    told = counted.model_copy(update={"phase": phase, "message": _message(s, counted, phase)})
+    return told.model_copy(update={"conditions": conditions(s, told)})
+
+
+def _count(s: Situation, track: Track | None) -> Track | None:
+    if track is None:
+        return None
+    view = s.observed.track(track.revision)
+    return track.model_copy(update={"replicas": view.replicas if view.exists else 0, "ready": view.ready})
+
+
+def _due(s: Situation, *, moved: bool) -> bool:
+    """Numbers are written with transitions, with a new verdict, and else at most each 30 s."""
+    stored, fresh = s.status.verdict, s.reading
+    if fresh is None:
+        return False
+    return moved or stored is None or stored.state != fresh.state or fresh.at - stored.at >= NUMBERS_EVERY
+
+
+def _verdict(s: Situation, *, moved: bool) -> VerdictStatus | None:
+    if s.reading is None or not _due(s, moved=moved):
+        return s.status.verdict
+    return verdict_status(s.reading)
+
+
+def _checkpoint(s: Situation, *, moved: bool) -> str | None:
+    watched = s.status.run is not None or s.status.former is not None
+    if not watched:
+        return None
+    fresh = s.reading is not None and s.status.run is not None and s.reading.run == s.status.run.id
+    return s.reading.checkpoint if s.reading and fresh and _due(s, moved=moved) else s.status.evidence
+
+
+def _waiting(s: Situation) -> Run | None:
+    run = s.status.run
+    if run is None:
+        return None
+    needed = capacity.candidate(s.spec, s.status, run)
+    deadline = None
+    if run.stage == "Scaling":
+        cause = s.candidate.cause
+        waiting = f"{s.candidate.ready} of {needed} pods ready" + (f": {cause.message}" if cause else "")
+        pulling = run.pull_failing_since is not None and cause is not None and cause.permanent
+        deadline = pull_deadline(s, run) if pulling else ready_deadline(s, run)
+    elif run.unconfirmed:
+        route = s.observed.route
+        waiting = f"the route: {route.reason}: {route.message}" if route else "the route"
+    elif s.now < step_ends(s, run):
+        waiting, deadline = f"step {run.step + 1} of {len(run.plan)} to be observed", step_ends(s, run)
+    else:
+        state = s.reading.state if s.reading else "Undecided"
+        waiting = f"a verdict: {state}" + (f": {s.reading.message}" if s.reading and s.reading.message else "")
+    progress = f"{min(run.step + 1, len(run.plan) + 1)}/{len(run.plan) + 1}"
+    return run.model_copy(update={"waiting_for": waiting, "deadline": deadline, "progress": progress})
+
+
+def _phase(s: Situation, status: Status) -> Phase:
+    if status.stable is None:
+        return "Degraded" if first_is_stuck(s) else "Pending"
+    if status.run:
+        return "Progressing"
+    if status.stable.ready == 0:
+        return "Degraded"
+    return "RolledBack" if status.candidate and status.candidate.rejected_reason else "Healthy"
+
+
+def first_is_stuck(s: Situation) -> bool:
+    """Whether the first revision has a trouble that waiting will hardly cure."""
+    run, cause = s.status.run, s.candidate.cause
+    if run is None or cause is None:
+        return False
+    due = ready_deadline(s, run)
+    return cause.permanent or cause.crashes > 2 or (due is not None and s.now >= due)  # noqa: PLR2004
+
+
+def _message(s: Situation, status: Status, phase: Phase) -> str:
+    stable, candidate, run = status.stable, status.candidate, status.run
+    if s.observed.blocked:
+        return s.observed.blocked
+    if run and candidate:
+        share = f"{candidate.version} at {candidate.weight}%" if stable else f"{candidate.version}"
+        capped = " (held at 0: no ready pod)" if stable and candidate.weight < asked_weight(s) else ""
+        return f"{share}{capped}, waiting for {run.waiting_for}"
+    if phase == "RolledBack" and candidate and stable:
+        return f"{stable.version} serves; {candidate.version} was rolled back: {candidate.rejected_reason}"
+    if phase == "Degraded" and stable:
+        cause = s.stable.cause
+        return f"{stable.version} has no ready pod" + (f": {cause.message}" if cause else "")
+    if stable is None:
+        return "waiting for the first revision"
+    warm = f"; {status.former.version} stays warm until the watch window ends" if status.former else ""
+    return f"{stable.version} serves{warm}"

@@ -1,0 +1,50 @@
+"""Numbers and reasons in the words that status, Events and logs share."""
+
+from fairway.api.status import ObjectiveStatus, VerdictStatus
+from fairway.core.verdict import ObjectiveReading, Reading
+
+
+def objective_words(objective: ObjectiveReading) -> str:
+    """One line: value, stable's value, limit, evidence, requests."""
+    value = objective.value or "no value yet"
+    beside = f" vs {objective.stable_value} stable" if objective.stable_value else ""
+    evidence = f"evidence 10^{objective.log10_evidence:.1f} of 10^{objective.log10_needed:.1f}"
+    return f"{objective.name}: {value}{beside} (limit {objective.limit}), {evidence}, {objective.requests} requests"
+
+
+def regression_words(reading: Reading) -> str:
+    """Return the objectives that fired, with their numbers."""
+    fired = [objective_words(o) for o in reading.objectives if o.state == "Regressed" and not o.dry_run]
+    return "; ".join(fired) or reading.message or "an objective was breached"
+
+
+def verdict_words(reading: Reading) -> str:
+    """Return the verdict and the numbers behind it."""
+    numbers = "; ".join(
+        f"{o.name} {o.value or '-'} (limit {o.limit}, {o.requests} requests)" for o in reading.objectives
+    )
+    state = "Healthy" if reading.sufficient else reading.state
+    return f"{state}: {numbers}" if numbers else f"{state}: {reading.message}"
+
+
+def verdict_status(reading: Reading) -> VerdictStatus:
+    """Return a reading as status keeps it."""
+    return VerdictStatus(
+        state=reading.state,
+        at=reading.at,
+        message=reading.message,
+        objectives=tuple(_objective(o) for o in reading.objectives),
+    )
+
+
+def _objective(o: ObjectiveReading) -> ObjectiveStatus:
+    return ObjectiveStatus(
+        name=o.name,
+        state=o.state,
+        value=o.value,
+        stable_value=o.stable_value,
+        limit=o.limit,
+        evidence=f"10^{o.log10_evidence:.1f} of 10^{o.log10_needed:.1f}",
+        requests=o.requests,
+        message=o.message,
+    )

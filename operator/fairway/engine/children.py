@@ -1,0 +1,77 @@
+"""Make the children equal to what is desired: create, apply, scale, prune; touch nothing that already is right."""
+
+from collections.abc import Collection, Iterable
+
+from fairway.core import names
+from fairway.core.desired import Child
+from fairway.core.drift import says
+from fairway.core.revision import digest
+from fairway.ports import Cluster, ClusterError, Manifest, Store
+
+_PRUNED = ("HTTPRoute", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Deployment", "Service", "ControllerRevision")
+"""Kinds that we create; what no longer should exist goes in this order: routes first."""
+
+
+async def apply_children(cluster: Cluster, store: Store, owner_uid: str, wanted: Iterable[Child]) -> list[ClusterError]:
+    """Bring every child to its desired state. One refused child does not hold up the others; returns the refusals."""
+    live = {_name(child): child for child in store.children(owner_uid) if child["kind"] in _PRUNED}
+    refused: list[ClusterError] = []
+    kept = set()
+    for child in _takes_away_first(list(wanted), live.keys()):
+        name = _name(child.manifest)
+        kept.add(name)
+        try:
+            await _bring(cluster, store, child, live.get(name))
+        except ClusterError as error:
+            refused.append(error)
+    if not refused:
+        refused.extend(await _prune(cluster, store, [child for name, child in live.items() if name not in kept]))
+    return refused
+
+
+def _takes_away_first(children: list[Child], live: Collection[tuple[str, str]]) -> list[Child]:
+    """A route whose Services all exist is written first: weight leaves a bad revision whatever else is refused."""
+
+    def early(child: Child) -> bool:
+        if child.manifest["kind"] != "HTTPRoute":
+            return False
+        backends = child.manifest["spec"]["rules"][0]["backendRefs"]
+        return all(("Service", backend["name"]) in live for backend in backends)
+
+    return sorted(children, key=lambda child: not early(child))
+
+
+async def _bring(cluster: Cluster, store: Store, child: Child, live: Manifest | None) -> None:
+    manifest = child.manifest
+    mark = digest(manifest)
+    meta = manifest["metadata"]
+    marked = {**manifest, "metadata": {**meta, "annotations": {**meta.get("annotations", {}), names.APPLIED: mark}}}
+    if live is None:
+        if child.initial_replicas is not None:
+            marked = {**marked, "spec": {**marked["spec"], "replicas": child.initial_replicas}}
+        store.put(await cluster.create(marked))
+        return
+    if manifest["kind"] == "ControllerRevision":
+        return  # immutable: what a revision is never changes
+    if live["metadata"].get("annotations", {}).get(names.APPLIED) != mark or not says(live, manifest):
+        live = await cluster.apply(marked, live)
+        store.put(live)
+    if child.replicas is not None and live["spec"].get("replicas") != child.replicas:
+        await cluster.scale(live, child.replicas)
+
+
+async def _prune(cluster: Cluster, store: Store, surplus: list[Manifest]) -> list[ClusterError]:
+    refused = []
+    for child in sorted(surplus, key=lambda c: _PRUNED.index(c["kind"])):
+        if child["metadata"].get("deletionTimestamp"):
+            continue
+        try:
+            await cluster.delete(child)
+            store.drop(child)
+        except ClusterError as error:
+            refused.append(error)
+    return refused
+
+
+def _name(manifest: Manifest) -> tuple[str, str]:
+    return manifest["kind"], manifest["metadata"]["name"]

@@ -1,0 +1,175 @@
+"""The moving parts together: sync, workers, sweeps. Started and stopped in one place."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from fairway.core import names
+from fairway.core.verdict import Key
+from fairway.engine.reconciler import Reconciler, is_stale
+from fairway.engine.store import MemoryStore
+from fairway.engine.workqueue import WorkQueue
+from fairway.ports import Clock, Cluster, ClusterError, Manifest
+
+log = logging.getLogger(__name__)
+
+SWEEP_EVERY = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One watched kind."""
+
+    name: str
+    plural: str
+    group_version: str
+    child: bool = True
+    namespaced: bool = True
+
+    @property
+    def selector(self) -> str:
+        """Label selector of the objects that are ours."""
+        return f"{names.MANAGED_BY}={names.MANAGER}" if self.child else ""
+
+
+KINDS = (
+    Kind("ModelRuntime", "modelruntimes", "fairway.dev/v1alpha1", child=False, namespaced=False),
+    Kind("ControllerRevision", "controllerrevisions", "apps/v1"),
+    Kind("Deployment", "deployments", "apps/v1"),
+    Kind("Service", "services", "v1"),
+    Kind("HorizontalPodAutoscaler", "horizontalpodautoscalers", "autoscaling/v2"),
+    Kind("PodDisruptionBudget", "poddisruptionbudgets", "policy/v1"),
+    Kind("HTTPRoute", "httproutes", "gateway.networking.k8s.io/v1"),
+    Kind("Pod", "pods", "v1"),
+    Kind("ModelDeployment", "modeldeployments", "fairway.dev/v1alpha1", child=False),
+)
+"""Everything that decisions read. Owners come last: when they are known, so are their children."""
+
+
+@dataclass(slots=True)
+class Health:
+    """Whether the process does what it should, as probes and metrics ask."""
+
+    synced: bool = False
+    passes: int = 0
+    failures: int = 0
+    seconds: list[float] = field(default_factory=list)
+
+
+class Runtime:
+    """Feeds events to the queue and runs passes from it."""
+
+    def __init__(  # noqa: PLR0913  the composition root names every part
+        self,
+        *,
+        cluster: Cluster,
+        store: MemoryStore,
+        queue: WorkQueue,
+        reconciler: Reconciler,
+        clock: Clock,
+        namespaces: Sequence[str] = (),
+        observed: Callable[[float, bool], None] = lambda _seconds, _ok: None,
+    ) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._queue = queue
+        self._reconciler = reconciler
+        self._clock = clock
+        self._namespaces = namespaces
+        self._observed = observed
+        self.health = Health()
+
+    def seen(self, type_: str | None, manifest: Manifest) -> None:
+        """Take one watch event into the store and ask for a pass over its owner."""
+        if manifest["kind"] == "ModelRuntime":
+            self._store.drop(manifest) if type_ == "DELETED" else self._store.put(manifest)
+            for key in self._store.keys():
+                self._queue.add(key)
+            return
+        key = self._store.owner(manifest)
+        if type_ == "DELETED":
+            self._store.drop(manifest)
+        else:
+            self._store.put(manifest)
+            key = self._store.owner(manifest)
+        if key is not None:
+            self._queue.add(key)
+
+    async def sync(self) -> None:
+        """List everything, so that no decision is made from half a view; ask for a pass over every owner."""
+        for kind in KINDS:
+            for namespace in (self._namespaces or (None,)) if kind.namespaced else (None,):
+                await self._list(kind, namespace)
+        for key in self._store.keys():
+            self._queue.add(key)
+        self.health.synced = True
+
+    async def _list(self, kind: Kind, namespace: str | None) -> None:
+        try:
+            listed = await self._cluster.list(kind.plural, kind.group_version, namespace, kind.selector)
+        except ClusterError as error:
+            if error.status != 404:  # noqa: PLR2004
+                raise
+            listed = []  # the kind is not installed
+        for manifest in listed:
+            manifest.setdefault("kind", kind.name)
+            manifest.setdefault("apiVersion", kind.group_version)
+        owners = {self._store.owner(gone) for gone in self._store.replace(kind.name, listed, namespace)}
+        for key in owners - {None}:
+            assert key is not None
+            self._queue.add(key)
+
+    async def sweep(self) -> None:
+        """List everything again from time to time: a watch may lose a deletion."""
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            with contextlib.suppress(ClusterError):
+                await self.sync()
+
+    async def work(self) -> None:
+        """Run passes until cancelled."""
+        while True:
+            key = await self._queue.get()
+            try:
+                await self._one(key)
+            finally:
+                self._queue.done(key)
+
+    async def _one(self, key: Key) -> None:
+        started = time.perf_counter()
+        ok = False
+        try:
+            wake_at = await self._reconciler.reconcile(key)
+            ok = True
+            self._queue.succeeded(key)
+            if wake_at is not None:
+                self._queue.add_at(key, wake_at)
+        except ClusterError as error:
+            delay = self._queue.retry(key)
+            level = logging.DEBUG if is_stale(error) else logging.WARNING
+            log.log(level, "will try again in %.1f s: %s", delay, error, extra={"namespace": key[0], "model": key[1]})
+        except Exception:
+            # One broken ModelDeployment must not take the others down with it.
+            self._queue.retry(key)
+            log.exception("a pass failed", extra={"namespace": key[0], "model": key[1]})
+        finally:
+            self._observed(time.perf_counter() - started, ok)
+
+
+async def supervise(jobs: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Run all jobs until the first one ends or fails; then stop the rest."""
+    async with asyncio.TaskGroup() as group:
+        for job in jobs:
+            group.create_task(_ends_all(job))
+
+
+async def _ends_all(job: Callable[[], Awaitable[None]]) -> None:
+    await job()
+    raise JobEndedError(getattr(job, "__qualname__", str(job)))
+
+
+class JobEndedError(Exception):
+    """A part that should run forever has ended: the process has to go with it."""

@@ -1,0 +1,129 @@
+"""What the watches have seen, by owner. Small on purpose: only what decisions read is kept."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from fairway.core import names
+from fairway.core.verdict import Key
+from fairway.ports import Manifest
+
+MODEL, RUNTIME = "ModelDeployment", "ModelRuntime"
+_Name = tuple[str, str, str]
+_SPEC_OF_POD = ("nodeName",)
+
+
+class MemoryStore:
+    """Implements the Store port in memory. Every object is replaced only by a newer one."""
+
+    def __init__(self) -> None:
+        self._models: dict[Key, Manifest] = {}
+        self._runtimes: dict[str, Manifest] = {}
+        self._children: dict[str, dict[_Name, Manifest]] = {}
+        self._owners: dict[str, Key] = {}
+
+    def deployment_of_model(self, key: Key) -> Manifest | None:
+        """Return the ModelDeployment itself."""
+        return self._models.get(key)
+
+    def keys(self) -> list[Key]:
+        """Return every known ModelDeployment."""
+        return list(self._models)
+
+    def children(self, owner_uid: str) -> Sequence[Manifest]:
+        """Return every object that carries the owner's UID label, pods included."""
+        return list(self._children.get(owner_uid, {}).values())
+
+    def runtime(self, name: str) -> Manifest | None:
+        """Return a ModelRuntime."""
+        return self._runtimes.get(name)
+
+    def owner(self, manifest: Manifest) -> Key | None:
+        """Return the ModelDeployment that an object belongs to, itself included."""
+        if manifest["kind"] == MODEL:
+            return _key(manifest)
+        return self._owners.get(_owner_uid(manifest) or "")
+
+    def put(self, manifest: Manifest) -> None:
+        """Remember an object unless a newer one is known."""
+        slim = _slim(manifest)
+        shelf, name = self._shelf(slim)
+        if shelf is None:
+            return
+        known = shelf.get(name)
+        if known is not None and _version(known) > _version(slim) and _uid(known) == _uid(slim):
+            return
+        shelf[name] = slim
+        if slim["kind"] == MODEL:
+            self._owners[_uid(slim)] = _key(slim)
+
+    def drop(self, manifest: Manifest) -> None:
+        """Forget an object, but not a successor of the same name."""
+        shelf, name = self._shelf(manifest)
+        if shelf is None or name not in shelf or _uid(shelf[name]) != _uid(manifest):
+            return
+        del shelf[name]
+        if manifest["kind"] == MODEL:
+            self._owners.pop(_uid(manifest), None)
+        self._children = {uid: shelf for uid, shelf in self._children.items() if shelf}
+
+    def replace(self, kind: str, listed: Iterable[Manifest], namespace: str | None = None) -> list[Manifest]:
+        """Make one kind equal to a complete list; return what had vanished unseen."""
+        fresh = list(listed)
+        alive = {_uid(manifest) for manifest in fresh}
+        gone = [m for m in self._of(kind) if _uid(m) not in alive and namespace in (None, m["metadata"]["namespace"])]
+        for manifest in gone:
+            self.drop(manifest)
+        for manifest in fresh:
+            self.put(manifest)
+        return gone
+
+    def _of(self, kind: str) -> list[Manifest]:
+        if kind == MODEL:
+            return list(self._models.values())
+        if kind == RUNTIME:
+            return list(self._runtimes.values())
+        return [child for shelf in self._children.values() for child in shelf.values() if child["kind"] == kind]
+
+    def _shelf(self, manifest: Manifest) -> tuple[dict[Any, Manifest] | None, Any]:
+        meta = manifest["metadata"]
+        if manifest["kind"] == MODEL:
+            return self._models, _key(manifest)
+        if manifest["kind"] == RUNTIME:
+            return self._runtimes, meta["name"]
+        uid = _owner_uid(manifest)
+        if uid is None:
+            return None, None
+        return self._children.setdefault(uid, {}), (manifest["kind"], meta["namespace"], meta["name"])
+
+
+def _slim(manifest: Manifest) -> Manifest:
+    """Drop what nothing reads; of managedFields keep only whether our create still owns fields."""
+    meta = dict(manifest["metadata"])
+    managed = meta.pop("managedFields", None)
+    if managed is not None:
+        meta["created-fields"] = any(
+            entry.get("manager") == names.MANAGER and entry.get("operation") == "Update" and not entry.get("subresource")
+            for entry in managed
+        )
+    slim = {**manifest, "metadata": meta}
+    if manifest["kind"] == "Pod":
+        slim["spec"] = {name: value for name, value in manifest.get("spec", {}).items() if name in _SPEC_OF_POD}
+    return slim
+
+
+def _key(manifest: Manifest) -> Key:
+    return manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"]
+
+
+def _uid(manifest: Manifest) -> str:
+    return str(manifest["metadata"].get("uid", ""))
+
+
+def _owner_uid(manifest: Manifest) -> str | None:
+    uid = manifest["metadata"].get("labels", {}).get(names.OWNER)
+    return str(uid) if uid else None
+
+
+def _version(manifest: Manifest) -> int:
+    text = manifest["metadata"].get("resourceVersion", "0")
+    return int(text) if text.isdigit() else 0

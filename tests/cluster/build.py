@@ -1,0 +1,129 @@
+"""`build-image`: build what changed, load it, and give it all the names that were asked for."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import base_image, buildah, images, settings
+from .progress import say, step
+from .shell import ClusterError, write_file
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked to build."""
+
+    name: str
+    dockerfile: Path
+    context: Path
+    arguments: dict[str, str] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
+
+    def names(self) -> list[str]:
+        """Return all names the result is to have, in full."""
+        return [images.normalise(name) for name in (self.name, *self.also)]
+
+
+def _ignore_patterns(context: Path, dockerfile: Path) -> list[str]:
+    for candidate in (dockerfile.with_name(f"{dockerfile.name}.dockerignore"), context / ".dockerignore"):
+        if candidate.is_file():
+            lines = (line.strip() for line in candidate.read_text().splitlines())
+            return [line.rstrip("/").removeprefix("./").removeprefix("/") for line in lines if line and line[0] != "#"]
+    return []
+
+
+def ignored(path: str, patterns: list[str]) -> bool:
+    """Apply .dockerignore's rules: the last pattern that matches the path or a folder above it decides."""
+    result = False
+    parts = path.split("/")
+    above = ["/".join(parts[: count + 1]) for count in range(len(parts))]
+    for pattern in patterns:
+        wanted = pattern.removeprefix("!").removeprefix("/")
+        anywhere = wanted.removeprefix("**/")
+        if any(
+            fnmatch.fnmatchcase(name, wanted)
+            or (wanted.startswith("**/") and fnmatch.fnmatchcase(name.rpartition("/")[2], anywhere))
+            for name in above
+        ):
+            result = not pattern.startswith("!")
+    return result
+
+
+def context_files(context: Path, dockerfile: Path) -> list[Path]:
+    """List what a build can see of its context, in a stable order."""
+    patterns = _ignore_patterns(context, dockerfile)
+    negations = any(pattern.startswith("!") for pattern in patterns)
+    found: list[Path] = []
+    for folder, folders, files in os.walk(context):
+        here = Path(folder)
+        if not negations:
+            folders[:] = [name for name in folders if not ignored(str((here / name).relative_to(context)), patterns)]
+        found += [here / name for name in files if not ignored(str((here / name).relative_to(context)), patterns)]
+        found += [here / name for name in folders if (here / name).is_symlink()]
+    return sorted(found)
+
+
+def content_key(request: Request, base: str) -> str:
+    """Hash everything the result depends on; times do not count."""
+    digest = hashlib.sha256(json.dumps([base, sorted(request.arguments.items())]).encode())
+    digest.update(request.dockerfile.read_bytes())
+    for path in context_files(request.context, request.dockerfile):
+        content = os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
+        mode = path.lstat().st_mode & 0o111
+        digest.update(f"{path.relative_to(request.context)}\0{mode}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def _records() -> dict[str, dict[str, str]]:
+    try:
+        found: dict[str, dict[str, str]] = json.loads(settings.IMAGE_RECORDS.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _usable(key: str) -> str | None:
+    """Return a name under which containerd has exactly this build."""
+    present = images.present()
+    for name, record in _records().items():
+        if record["key"] == key and present.get(name) == record["digest"]:
+            return name
+    return None
+
+
+def build_image(request: Request) -> None:
+    """Build, load and name an image; do only the part that is not done yet."""
+    for path in (request.dockerfile, request.context):
+        if not path.exists():
+            raise ClusterError(f"{path} does not exist")
+    base = base_image.ensure()
+    key = content_key(request, base)
+    names = request.names()
+    before = images.present()
+    source = _usable(key)
+    if source is None:
+        source = names[0]
+        _build_and_load(request, base, key, source)
+    digest = images.present()[source]
+    for name in names:
+        if name != source and before.get(name) != digest:
+            images.tag(source, name)
+    records = _records() | {name: {"key": key, "digest": digest} for name in names}
+    write_file(settings.IMAGE_RECORDS, json.dumps(records, indent=1))
+    for name in names:
+        say(f"{name}: {'unchanged' if before.get(name) == digest else 'loaded'}")
+
+
+def _build_and_load(request: Request, base: str, key: str, name: str) -> None:
+    tag = f"localhost/fairway-build:{key[:20]}"
+    log = settings.LOGS / f"build-image-{request.name.replace('/', '_').replace(':', '_')}.log"
+    with step(f"build {request.name}"):
+        arguments = {"BASE": base, **request.arguments}
+        buildah.build(request.dockerfile, request.context, arguments, tag, log)
+    with step(f"load {request.name}"):
+        images.load_from_buildah(tag, name)

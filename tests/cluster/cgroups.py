@@ -1,0 +1,67 @@
+"""One cgroup of our own above all pods: what is left below it after a crash is ours to end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+from . import settings
+from .shell import wait_for
+
+_MOUNT = Path("/sys/fs/cgroup")
+_V1_CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb", "systemd")
+
+
+def _unified() -> bool:
+    return (_MOUNT / "cgroup.controllers").exists()
+
+
+def roots() -> list[Path]:
+    """Return our folder in each hierarchy of this machine, without links (`cpu` may be one to `cpu,cpuacct`)."""
+    if _unified():
+        return [_MOUNT / settings.CGROUP]
+    present = {(_MOUNT / name).resolve() for name in _V1_CONTROLLERS if (_MOUNT / name).is_dir()}
+    return sorted(folder / settings.CGROUP for folder in present)
+
+
+def ensure() -> None:
+    """Create the cgroup; the kubelet refuses a root that is not there."""
+    for folder in roots():
+        folder.mkdir(exist_ok=True)
+        if _unified():
+            available = (_MOUNT / "cgroup.controllers").read_text().split()
+            (_MOUNT / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in available))
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            # On cgroup v1 an empty cpuset takes no process.
+            if not _unified() and (folder / name).exists() and not (folder / name).read_text().strip():
+                (folder / name).write_text((folder.parent / name).read_text())
+
+
+def members() -> set[int]:
+    """Return the pids of every process in our pods."""
+    found: set[int] = set()
+    for folder in roots():
+        for listing in folder.rglob("cgroup.procs"):
+            with contextlib.suppress(OSError):
+                found.update(int(line) for line in listing.read_text().split())
+    return found
+
+
+def remove() -> None:
+    """End what still runs in it and remove the tree, the leaves first."""
+
+    def emptied() -> bool:
+        for pid in members():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not members()
+
+    wait_for(emptied, "processes of pods ended", seconds=20)
+    for folder in roots():
+        for path in sorted((entry for entry in folder.rglob("*") if entry.is_dir()), reverse=True):
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        with contextlib.suppress(OSError):
+            folder.rmdir()
