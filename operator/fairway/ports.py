@@ -26,6 +26,7 @@ class ClusterError(Exception):
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(f"{status} {reason}: {message}")
         self.status = status
+        self.retry_after: float | None = None
         self.reason = reason
         self.message = message
 

@@ -47,7 +47,10 @@ def _make(archive: Path, name: str) -> None:
     with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
         tree, scratch = Path(folder, "root.tar"), Path(folder, "image.tar")
         variant = ["--variant=minbase", f"--include={','.join(PACKAGES)}", *_SLIM]
-        run(["mmdebstrap", "--mode=root", "--quiet", *variant, suite(), tree, _MIRROR], log=settings.LOGS / "base-image.log")
+        run(
+            ["mmdebstrap", "--mode=root", "--quiet", *variant, suite(), tree, _MIRROR],
+            log=settings.LOGS / "base-image.log",
+        )
         dockerfile = Path(folder, "Dockerfile")
         dockerfile.write_text("FROM scratch\nADD root.tar /\nENV PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8\n")
         buildah.run_buildah("build", "--quiet", "-t", name, "-f", dockerfile, folder)

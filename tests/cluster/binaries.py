@@ -90,7 +90,10 @@ BUILDS = (
     ),
     GoBuild(
         "containerd",
-        tuple(f"github.com/containerd/containerd/v2/cmd/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr")),
+        tuple(
+            f"github.com/containerd/containerd/v2/cmd/{name}"
+            for name in ("containerd", "containerd-shim-runc-v2", "ctr")
+        ),
         ldflags=f"{_STRIP} {_CONTAINERD_VERSION}",
         tags="no_btrfs no_devmapper no_zfs no_aufs",
     ),
@@ -135,7 +138,12 @@ def _build(build: GoBuild, home: Path) -> None:
         output = Path(folder)
         target = output / build.module if build.packages == (".",) else f"{output}/"
         log = settings.LOGS / f"build-{build.module}.log"
-        run(["go", "build", *build.flags, "-o", target, *build.packages], cwd=build.folder, env=BUILD_ENVIRONMENT, log=log)
+        run(
+            ["go", "build", *build.flags, "-o", target, *build.packages],
+            cwd=build.folder,
+            env=BUILD_ENVIRONMENT,
+            log=log,
+        )
         for built, wanted in build.rename:
             (output / built).rename(output / wanted)
         absent = [program for program in build.programs if not (output / program).exists()]

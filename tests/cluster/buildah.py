@@ -66,5 +66,3 @@ def build(dockerfile: Path, context: Path, arguments: Mapping[str, str], tag: st
 def has(image: str) -> bool:
     """Tell whether the storage has an image."""
     return image in run_buildah("images", "--format", "{{.Name}}:{{.Tag}}").stdout.split()
-
-

@@ -31,5 +31,7 @@ def as_shell() -> str:
     folder = variables.pop("PATH_PREPEND")
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     # Only once, however often it is evaluated.
-    lines.append(f'case ":$PATH:" in *:{shlex.quote(folder)}:*) ;; *) export PATH={shlex.quote(folder)}:"$PATH" ;; esac')
+    lines.append(
+        f'case ":$PATH:" in *:{shlex.quote(folder)}:*) ;; *) export PATH={shlex.quote(folder)}:"$PATH" ;; esac'
+    )
     return "\n".join(lines)

@@ -64,22 +64,6 @@ def static_config(provider: dict[str, Any], admin: str) -> dict[str, Any]:
     }
 
 
-def custom_resource_definitions() -> list[str]:
-    """Return the standard channel of Gateway API as YAML documents."""
-    return binaries.module_files("gateway-api", "sigs.k8s.io/gateway-api", "config/crd/standard")
-
-
-def ensure_crds() -> None:
-    """Install the CRDs and wait until they are served."""
-    installed = kubectl.get("crd", f"httproutes.{_GROUP}")
-    annotations = (installed or {}).get("metadata", {}).get("annotations", {})
-    current = annotations.get(f"{_GROUP}/bundle-version") == settings.GATEWAY_API_VERSION
-    if not current or not kubectl.condition(installed, "Established"):
-        kubectl.apply(custom_resource_definitions())
-        for name in ("gatewayclasses", "gateways", "httproutes"):
-            kubectl.wait_condition(name, "Established", "crd", f"{name}.{_GROUP}")
-
-
 def traefik() -> Daemon:
     """Describe Traefik as a process on the host."""
     argv = (str(binaries.program("traefik")), f"--configFile={_CONFIG}")

@@ -1,7 +1,14 @@
 """The `kind` provider."""
-from .build import Request
+
 from pathlib import Path
-def up() -> None: raise NotImplementedError
+
+from .build import Request
+
+
+def up() -> None:
+    raise NotImplementedError
+
+
 def down(*, purge: bool) -> None: ...
 def build_image(request: Request) -> None: ...
 def load_image(archive: Path) -> None: ...

@@ -11,6 +11,7 @@ from . import (
     build,
     cleanup,
     control_plane,
+    crds,
     gateway,
     host,
     images,
@@ -56,7 +57,7 @@ def up() -> None:
     with step("kubelet, kube-proxy"):
         node.ensure_kubelet()
     with step("Gateway API, RBAC, Services"):
-        gateway.ensure_crds()
+        crds.ensure()
         kubectl.apply([*gateway.manifests(), *prometheus.manifests(), *metrics_server.manifests(), _dns_service()])
     with step("metrics-server, Prometheus, Traefik"):
         metrics_server.ensure_running()

@@ -10,6 +10,15 @@ from . import settings
 from .shell import run, write_file
 
 _COMMENT = "fairway-cluster"
+_SYSCTL = Path("/proc/sys")
+_SAVED_SETTINGS = settings.STATE / "sysctl-before.json"
+_WANTED_SETTINGS = {
+    "net/ipv4/ip_forward": "1",
+    # Lets Service rules see traffic between two pods of the same bridge; built in, a module, or missing.
+    "net/bridge/bridge-nf-call-iptables": "1",
+    # A refused DNS query is an ICMP message: at the default of one per second a failing look-up takes 20 s.
+    "net/ipv4/icmp_ratelimit": "0",
+}
 _OUTBOUND = (
     *("-s", settings.POD_CIDR, "!", "-d", settings.POD_CIDR),
     *("-m", "comment", "--comment", _COMMENT, "-j", "MASQUERADE"),
@@ -55,13 +64,26 @@ def ensure() -> None:
 
 
 def _kernel_settings() -> None:
-    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-    # Lets Service rules see traffic between two pods of the same bridge; may be built in, a module, or missing.
-    through_iptables = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
-    if not through_iptables.exists() and shutil.which("modprobe"):
+    if not (_SYSCTL / "net/bridge").exists() and shutil.which("modprobe"):
         run(["modprobe", "-q", "br_netfilter"], check=False)
-    if through_iptables.exists():
-        through_iptables.write_text("1")
+    before = _saved_settings()
+    for name, value in _WANTED_SETTINGS.items():
+        path = _SYSCTL / name
+        if path.exists() and (current := path.read_text().strip()) != value:
+            before.setdefault(name, current)
+            write_file(_SAVED_SETTINGS, json.dumps(before))
+            path.write_text(value)
+
+
+def _saved_settings() -> dict[str, str]:
+    found: dict[str, str] = json.loads(_SAVED_SETTINGS.read_text()) if _SAVED_SETTINGS.exists() else {}
+    return found
+
+
+def _restore_kernel_settings() -> None:
+    for name, value in _saved_settings().items():
+        (_SYSCTL / name).write_text(value)
+    _SAVED_SETTINGS.unlink(missing_ok=True)
 
 
 def _ensure_rule(table: str, chain: str, rule: tuple[str, ...]) -> None:
@@ -70,7 +92,8 @@ def _ensure_rule(table: str, chain: str, rule: tuple[str, ...]) -> None:
 
 
 def remove() -> None:
-    """Take the bridge and every rule of ours and of our kube-proxy and kubelet away."""
+    """Take the bridge and every rule of ours and of our kube-proxy and kubelet away; give settings their old values."""
+    _restore_kernel_settings()
     if Path(f"/sys/class/net/{settings.BRIDGE}").exists():
         run(["ip", "link", "delete", settings.BRIDGE])
     for family in ("iptables", "ip6tables"):

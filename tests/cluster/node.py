@@ -73,7 +73,6 @@ def kubelet_config() -> dict[str, object]:
         "cgroupRoot": f"/{settings.CGROUP}",
         "failCgroupV1": False,
         "failSwapOn": False,
-        "localStorageCapacityIsolation": False,
         "evictionHard": {"memory.available": "100Mi"},
         # Images are imported, not pulled: the kubelet must never delete one to win space.
         "imageGCHighThresholdPercent": 100,

@@ -45,6 +45,6 @@ def candidate(spec: ModelDeploymentSpec, status: Status, run: Run) -> int:
 
 
 def stable_floor(spec: ModelDeploymentSpec, status: Status) -> int:
-    """minReplicas of stable: held at its size during a run, and for a while after it took over."""
+    """Return minReplicas of stable: held at its size during a run, and for a while after it took over."""
     held = status.run.size if status.run else status.hold.replicas if status.hold else 0
     return max(floor(spec), min(held, ceiling(spec)))

@@ -92,9 +92,7 @@ def _remembered(status: Status) -> Iterator[str]:
     yield from (entry.revision for entry in status.history)
 
 
-def _revision(
-    owner: Owner, spec: ModelDeploymentSpec, record: Record, replicas: int, scaled: bool
-) -> Iterator[Child]:
+def _revision(owner: Owner, spec: ModelDeploymentSpec, record: Record, replicas: int, scaled: bool) -> Iterator[Child]:
     revision, version = record.revision, record.version
     yield Child(deployment(owner, record), initial_replicas=replicas, replicas=None if scaled else replicas)
     yield Child(revision_service(owner, revision, version, record.port))

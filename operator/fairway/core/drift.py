@@ -1,4 +1,4 @@
-"""Does an object still say what we want it to say?"""
+"""Whether an object still says what we want it to say."""
 
 import re
 from collections.abc import Mapping

@@ -24,5 +24,5 @@ def child(model: str, revision: str) -> str:
 
 
 def label_value(version: str) -> str:
-    """A version as a label value: semver's ``+`` is not allowed there."""
+    """Return a version as a label value: semver's ``+`` is not allowed there."""
     return version.replace("+", "_")[:63].rstrip("-_.")

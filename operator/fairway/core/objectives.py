@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -51,21 +51,12 @@ def plan(spec: ModelDeploymentSpec, series: Series) -> tuple[ObjectivePlan, ...]
 def _plan(objective: Objective, series: Series) -> ObjectivePlan:
     resolved = _latency(objective, series) if objective.latency else _errors(objective, series)
     relative = objective.relative_to_stable
-    return ObjectivePlan(
-        name=objective.name,
+    return replace(
+        resolved,
         relative=relative.at_most if relative else None,
         relative_floor=1e-3 if relative is None or relative.above is None else relative.above,
         min_requests=objective.min_requests or _default_requests(resolved.limit),
         dry_run=bool(objective.dry_run),
-        kind=resolved.kind,
-        metric=resolved.metric,
-        matchers=resolved.matchers,
-        failure=resolved.failure,
-        limit=resolved.limit,
-        edge=resolved.edge,
-        unit=resolved.unit,
-        text=resolved.text,
-        problem=resolved.problem,
     )
 
 
@@ -94,7 +85,7 @@ def _errors(objective: Objective, series: Series) -> ObjectivePlan:
 
 
 def _latency(objective: Objective, series: Series) -> ObjectivePlan:
-    """A quantile's limit is a share: "p99 below 50 ms" *is* "at most 1 % of requests slower than 50 ms"."""
+    """Turn a quantile's limit into a share: "p99 below 50 ms" *is* "at most 1 % of requests slower than 50 ms"."""
     assert objective.latency is not None
     histogram = series.latency
     unit = _UNITS[(histogram.unit if histogram else None) or "s"]
@@ -114,7 +105,7 @@ def _latency(objective: Objective, series: Series) -> ObjectivePlan:
 
 
 def _default_requests(limit: float) -> int:
-    """Requests without a failure that make a rate over the limit unlikely: the rule of three, at least 100."""
+    """Return how many requests without a failure make a rate over the limit unlikely: the rule of three, at least 100."""
     return max(100, math.ceil(round(3 / limit, 6))) if limit else 100
 
 

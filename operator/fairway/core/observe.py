@@ -123,5 +123,3 @@ def _route(model: str, route: Mapping[str, Any]) -> RouteView:
     if not any(c["type"] == "Accepted" for c in verdicts):
         return RouteView(weights)
     return RouteView(weights, accepted=True, reason="Accepted", message="")
-
-

@@ -88,7 +88,7 @@ def _pull_words(image: str, text: str) -> str:
 
 def _crash_words(container: Mapping[str, Any]) -> str:
     states = (container.get("state", {}), container.get("lastState", {}))
-    ended = next((state["terminated"] for state in states if state.get("terminated")), {})
+    ended: Mapping[str, Any] = next((state["terminated"] for state in states if state.get("terminated")), {})
     reason = "OOMKilled" if ended.get("reason") == "OOMKilled" else f"exit code {ended.get('exitCode', '?')}"
     tail = one_line(ended.get("message", ""))
     return f"crashed {_crashes(container)} times, last by {reason}" + (f": {tail}" if tail else "")

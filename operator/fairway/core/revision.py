@@ -110,9 +110,7 @@ def resolve(spec: ModelDeploymentSpec, runtime: ModelRuntimeSpec | None) -> Serv
     for layer in reversed(layers):
         env.update({variable.name: variable.value for variable in layer.env or ()})
     probes, metrics = first("probes"), first("metrics")
-    startup, readiness, liveness = (
-        (probes.startup, probes.readiness, probes.liveness) if probes else (None, None, None)
-    )
+    startup, readiness, liveness = (probes.startup, probes.readiness, probes.liveness) if probes else (None, None, None)
     return Server(
         image=image,
         port=port,
@@ -142,5 +140,3 @@ def _series(declared: Iterable[Series]) -> Series:
 def lineage(spec: ModelDeploymentSpec) -> dict[str, Any]:
     """Return what the model was made from, as history shows it."""
     return spec.model.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-

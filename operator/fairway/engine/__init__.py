@@ -1,0 +1,1 @@
+"""The moving parts, without any concrete library."""

@@ -30,7 +30,7 @@ async def apply_children(cluster: Cluster, store: Store, owner_uid: str, wanted:
 
 
 def _takes_away_first(children: list[Child], live: Collection[tuple[str, str]]) -> list[Child]:
-    """A route whose Services all exist is written first: weight leaves a bad revision whatever else is refused."""
+    """Put a route whose Services all exist first: weight leaves a bad revision whatever else is refused."""
 
     def early(child: Child) -> bool:
         if child.manifest["kind"] != "HTTPRoute":

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -33,13 +33,13 @@ class Defaults:
     """What the admin sets for all ModelDeployments."""
 
     gateway: GatewayRef | None = None
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
 
 
 class Reconciler:
     """Knows how one pass goes; knows no library."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the parts it is made of
         self,
         *,
         cluster: Cluster,
@@ -75,7 +75,7 @@ class Reconciler:
         except (ValidationError, Unresolved) as error:
             await self._refuse(model, status, error)
             return None
-        return await self._pass(model, owner, self._situation(key, model, spec, target, status, observed))
+        return await self._pass(model, owner, self._situation(model, spec, target, status, observed))
 
     def _target(
         self, owner: Owner, spec: ModelDeploymentSpec, status: Status, observed: Observed
@@ -96,8 +96,9 @@ class Reconciler:
         return ModelRuntimeSpec.model_validate(found["spec"])
 
     def _situation(
-        self, key: Key, model: Manifest, spec: ModelDeploymentSpec, record: Record, status: Status, observed: Observed
+        self, model: Manifest, spec: ModelDeploymentSpec, record: Record, status: Status, observed: Observed
     ) -> Situation:
+        key = (model["metadata"]["namespace"], model["metadata"]["name"])
         analysed = status.run.id if status.run else f"{status.former.run}/watch" if status.former else ""
         return Situation(
             now=self._clock.now(),
@@ -116,9 +117,7 @@ class Reconciler:
         decision = decide(situation, url=_url(situation, owner), owner_uid=owner.uid)
         await self._record(model, decision.status)
         self._tell(key, model, decision)
-        wanted = desired(
-            owner, situation.spec, decision.status, situation.observed.records, self._defaults.gateway
-        )
+        wanted = desired(owner, situation.spec, decision.status, situation.observed.records, self._defaults.gateway)
         errors = await apply_children(self._cluster, self._store, owner.uid, wanted)
         self._ask(key, replace(situation, status=decision.status))
         if errors:

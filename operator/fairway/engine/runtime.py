@@ -86,8 +86,8 @@ class Runtime:
         """Take one watch event into the store and ask for a pass over its owner."""
         if manifest["kind"] == "ModelRuntime":
             self._store.drop(manifest) if type_ == "DELETED" else self._store.put(manifest)
-            for key in self._store.keys():
-                self._queue.add(key)
+            for model in self._store.models():
+                self._queue.add(model)
             return
         key = self._store.owner(manifest)
         if type_ == "DELETED":
@@ -103,7 +103,7 @@ class Runtime:
         for kind in KINDS:
             for namespace in (self._namespaces or (None,)) if kind.namespaced else (None,):
                 await self._list(kind, namespace)
-        for key in self._store.keys():
+        for key in self._store.models():
             self._queue.add(key)
         self.health.synced = True
 
@@ -117,9 +117,8 @@ class Runtime:
         for manifest in listed:
             manifest.setdefault("kind", kind.name)
             manifest.setdefault("apiVersion", kind.group_version)
-        owners = {self._store.owner(gone) for gone in self._store.replace(kind.name, listed, namespace)}
-        for key in owners - {None}:
-            assert key is not None
+        gone = self._store.replace(kind.name, listed, namespace)
+        for key in {owner for manifest in gone if (owner := self._store.owner(manifest))}:
             self._queue.add(key)
 
     async def sweep(self) -> None:

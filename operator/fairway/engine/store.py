@@ -25,7 +25,7 @@ class MemoryStore:
         """Return the ModelDeployment itself."""
         return self._models.get(key)
 
-    def keys(self) -> list[Key]:
+    def models(self) -> list[Key]:
         """Return every known ModelDeployment."""
         return list(self._models)
 
@@ -102,7 +102,9 @@ def _slim(manifest: Manifest) -> Manifest:
     managed = meta.pop("managedFields", None)
     if managed is not None:
         meta["created-fields"] = any(
-            entry.get("manager") == names.MANAGER and entry.get("operation") == "Update" and not entry.get("subresource")
+            entry.get("manager") == names.MANAGER
+            and entry.get("operation") == "Update"
+            and not entry.get("subresource")
             for entry in managed
         )
     slim = {**manifest, "metadata": meta}

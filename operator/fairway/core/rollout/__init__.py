@@ -1,0 +1,1 @@
+"""The rollout engine: one concern a module, `decide` is the chain."""

@@ -38,7 +38,7 @@ def lost_its_pods(s: Situation) -> Transition | None:
 
 
 def asked_weight(s: Situation) -> int:
-    """The candidate's weight by plan: of its step while observing, of the step before while scaling."""
+    """Return the candidate's weight by plan: of its step while observing, of the step before while scaling."""
     run = s.status.run
     assert run is not None
     step = run.step if run.stage == "Observing" else run.step - 1

@@ -4,7 +4,7 @@ from fairway.api.runtime import GENERIC_HTTP
 from fairway.core.objectives import plan
 from fairway.core.rollout.regression import watch_id
 from fairway.core.rollout.situation import Situation
-from fairway.core.verdict import Key, Question
+from fairway.core.verdict import Key, ObjectivePlan, Question
 
 
 def question(s: Situation, key: Key) -> Question | None:
@@ -36,6 +36,6 @@ def question(s: Situation, key: Key) -> Question | None:
     return None
 
 
-def _objectives(s: Situation, revision: str):  # type: ignore[no-untyped-def]
+def _objectives(s: Situation, revision: str) -> tuple[ObjectivePlan, ...]:
     record = s.observed.records.get(revision)
     return plan(s.spec, record.series if record else GENERIC_HTTP)

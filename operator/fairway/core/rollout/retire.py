@@ -1,6 +1,6 @@
 """The end of windows and delays: who no longer needs pods."""
 
-from fairway.api.status import Status, Track
+from fairway.api.status import Track
 from fairway.core.rollout.situation import Event, Situation, Transition, retire
 
 
@@ -11,7 +11,9 @@ def window_closed(s: Situation) -> Transition | None:
         return None
     track = Track(revision=former.revision, version=former.version)
     after = s.status.model_copy(update={"former": None, "evidence": None, "retiring": retire(s, s.status, track)})
-    said = f"the watch window of {s.status.stable.version if s.status.stable else former.version} ended without a breach"
+    said = (
+        f"the watch window of {s.status.stable.version if s.status.stable else former.version} ended without a breach"
+    )
     return Transition(after, (Event("WatchEnded", said),))
 
 
@@ -30,5 +32,4 @@ def hold_ended(s: Situation) -> Transition | None:
     hold = s.status.hold
     if hold is None or s.now < hold.until:
         return None
-    after: Status = s.status.model_copy(update={"hold": None})
-    return Transition(after)
+    return Transition(s.status.model_copy(update={"hold": None}))

@@ -1,6 +1,5 @@
 """Take a revision out: the one transition behind every reason to roll back."""
 
-from fairway.api.status import Status
 from fairway.core.rollout.situation import Event, Situation, Transition, history, reject, retire
 
 
@@ -22,7 +21,9 @@ def roll_back(s: Situation, reason: str, message: str) -> Transition:
         }
     )
     kept = f"{status.stable.version} keeps serving" if status.stable else "nothing serves"
-    return Transition(after, (Event("RolledBack", f"{candidate.version} rolled back, {kept}: {message}", warning=True),))
+    return Transition(
+        after, (Event("RolledBack", f"{candidate.version} rolled back, {kept}: {message}", warning=True),)
+    )
 
 
 def give_back(s: Situation, reason: str, message: str) -> Transition:
@@ -40,7 +41,7 @@ def give_back(s: Situation, reason: str, message: str) -> Transition:
     back = bad.model_copy(
         update={"revision": former.revision, "version": former.version, "weight": 100, "rejected_reason": None}
     )
-    after: Status = status.model_copy(
+    after = status.model_copy(
         update={
             "stable": back,
             "candidate": bad.model_copy(update={"weight": 0, "rejected_reason": f"{reason}: {message}"}),

@@ -1,0 +1,99 @@
+"""Kubernetes Events about ModelDeployments, written beside the pass, never in its way."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from fairway.ports import ClusterError, Manifest
+
+log = logging.getLogger(__name__)
+
+MOST_PER_MINUTE = 10
+MOST_WAITING = 1000
+MOST_TEXT = 1000
+
+
+class Api(Protocol):
+    """The one call of the API client that the recorder uses."""
+
+    def request(self, method: str, url: str, *, body: Any = None) -> Awaitable[Manifest]:
+        """Make one request; raises ClusterError."""
+        ...
+
+
+class EventRecorder:
+    """Implements the Recorder port: a bounded queue and one writer."""
+
+    def __init__(self, api: Api, *, instance: str) -> None:
+        self._api = api
+        self._instance = instance
+        self._waiting: asyncio.Queue[Manifest] = asyncio.Queue(MOST_WAITING)
+        self._recent: dict[str, deque[float]] = {}
+        self._count = 0
+
+    def event(self, owner: Manifest, *, type_: str, reason: str, message: str) -> None:
+        """Queue one Event; at most 10 a minute and ModelDeployment are written."""
+        recent = self._recent.setdefault(owner["metadata"]["uid"], deque(maxlen=MOST_PER_MINUTE))
+        now = time.monotonic()
+        if len(recent) == MOST_PER_MINUTE and now - recent[0] < 60:  # noqa: PLR2004
+            return
+        recent.append(now)
+        try:
+            self._waiting.put_nowait(self._event(owner, type_, reason, message[:MOST_TEXT]))
+        except asyncio.QueueFull:
+            log.warning("too many events are waiting, one is dropped: %s", reason)
+
+    async def write(self) -> None:
+        """Write queued events until cancelled."""
+        while True:
+            event = await self._waiting.get()
+            await self._post(event)
+            self._waiting.task_done()
+
+    async def drain(self, seconds: float) -> None:
+        """Give waiting events a moment before the process ends."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._waiting.join()
+        except TimeoutError:
+            log.warning("%d events were not written", self._waiting.qsize())
+
+    async def _post(self, event: Manifest) -> None:
+        namespace = event["metadata"]["namespace"]
+        try:
+            await self._api.request("POST", f"/api/v1/namespaces/{namespace}/events", body=event)
+        except ClusterError as error:
+            log.warning("an event was not written: %s", error)
+
+    def _event(self, owner: Manifest, type_: str, reason: str, message: str) -> Manifest:
+        meta = owner["metadata"]
+        self._count += 1
+        now = datetime.now(UTC)
+        name = f"{meta['name']}.{now.timestamp():.0f}.{self._instance[-5:]}{self._count}".lower()
+        stamp = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": meta["namespace"]},
+            "involvedObject": {
+                "apiVersion": owner["apiVersion"],
+                "kind": owner["kind"],
+                "name": meta["name"],
+                "namespace": meta["namespace"],
+                "uid": meta["uid"],
+                "resourceVersion": meta.get("resourceVersion", ""),
+            },
+            "type": type_,
+            "reason": reason,
+            "message": message,
+            "firstTimestamp": stamp,
+            "lastTimestamp": stamp,
+            "count": 1,
+            "source": {"component": "fairway"},
+            "reportingComponent": "fairway.dev/operator",
+            "reportingInstance": self._instance,
+        }

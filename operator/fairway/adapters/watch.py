@@ -1,0 +1,62 @@
+"""Kopf as the watcher: every event goes to the store and the queue, nothing is ever written."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import kopf
+
+from fairway.core import names
+from fairway.ports import Manifest
+
+Seen = Callable[[str | None, Manifest], None]
+Resource = tuple[str, str, str, str, bool]
+"""Kind, group, version, plural, whether it is a child of ours."""
+
+
+def build(resources: Sequence[Resource], seen: Seen) -> tuple[kopf.OperatorRegistry, kopf.OperatorSettings]:
+    """Return a registry with one event handler per kind, and settings that write nothing."""
+    registry = kopf.OperatorRegistry()
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.watching.chunk_size = 500
+    settings.watching.server_timeout = 540
+    settings.watching.client_timeout = 600
+    settings.networking.request_timeout = 15
+    kopf.on.login(registry=registry)(_login)
+    for kind, group, version, plural, child in resources:
+        selector = (group, version, plural)
+        kopf.on.event(*selector, registry=registry, id=f"seen-{plural}")(_handler(kind, group, version, seen))
+        if child:
+            settings.watching.label_selectors[selector] = f"{names.MANAGED_BY}={names.MANAGER}"
+    return registry, settings
+
+
+def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+
+def _handler(kind: str, group: str, version: str, seen: Seen) -> Callable[..., Awaitable[None]]:
+    group_version = f"{group}/{version}" if group else version
+
+    async def handle(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002  Kopf's word
+        manifest = dict(body)
+        # Listed items carry neither.
+        manifest.setdefault("kind", kind)
+        manifest.setdefault("apiVersion", group_version)
+        seen(type, manifest)
+
+    return handle
+
+
+async def run(resources: Sequence[Resource], seen: Seen, namespaces: Sequence[str]) -> None:
+    """Watch until cancelled. An embedded operator that ends by itself is a reason to end the process."""
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    registry, settings = build(resources, seen)
+    await kopf.operator(
+        registry=registry,
+        settings=settings,
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=list(namespaces),
+    )

@@ -1,0 +1,120 @@
+"""From raw series to cumulative requests and bad requests, one row per scrape."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from fairway.core.objectives import Edges, failed
+from fairway.core.verdict import ObjectivePlan
+
+_SCRAPE_LABELS = ("job", "instance", "prometheus", "prometheus_replica")
+_NOT_IDENTITY = ("__name__", "le")
+_PLAUSIBLE = 1e15
+
+
+class Samples(Protocol):
+    """One series as a provider returns it: its labels and (epoch seconds, value), oldest first."""
+
+    @property
+    def labels(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def samples(self) -> tuple[tuple[float, float], ...]: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Requests, and how many of them are surely bad (``bad``) and perhaps bad (``strict``, at least ``bad``).
+
+    The two differ only for latencies without a bucket at the limit.
+    """
+
+    requests: float = 0.0
+    bad: float = 0.0
+    strict: float = 0.0
+
+    def __add__(self, other: "Count") -> "Count":
+        return Count(self.requests + other.requests, self.bad + other.bad, self.strict + other.strict)
+
+    def since(self, before: "Count") -> "Count":
+        """Return the increase of cumulative counts; after a reset everything since the process started.
+
+        A histogram's counters reset together, so any falling one makes all of them count from 0.
+        """
+        good, good_before = self.requests - self.bad, before.requests - before.bad
+        fast, fast_before = self.requests - self.strict, before.requests - before.strict
+        if self.requests < before.requests or good < good_before or fast < fast_before:
+            before = Count()
+        return Count(self.requests - before.requests, self.bad - before.bad, self.strict - before.strict)
+
+    def clamped(self) -> "Count":
+        """Return the same with 0 <= bad <= requests: histograms of busy servers are not read atomically."""
+        return Count(self.requests, min(max(self.bad, 0.0), self.requests), min(max(self.strict, 0.0), self.requests))
+
+
+class Origin(NamedTuple):
+    """Where cumulative counts come from: a pod, through one scrape target, under one set of labels."""
+
+    pod: str
+    scrape: tuple[str, ...]
+    labels: tuple[tuple[str, str], ...]
+
+
+Rows = list[tuple[float, Count]]
+"""Cumulative counts by time, oldest first."""
+
+
+def is_plausible(series: Iterable[Samples]) -> bool:
+    """Return whether every value can be a counter's: neither NaN, nor Inf, nor negative, nor absurd."""
+    return all(0 <= value <= _PLAUSIBLE for one in series for _, value in one.samples)
+
+
+def common_edges(series: Iterable[Samples]) -> set[float]:
+    """Return the bucket edges that every histogram among the series has (a new version may have others)."""
+    edges: dict[Origin, set[float]] = {}
+    for one in series:
+        edges.setdefault(_origin(one.labels), set()).add(_le(one.labels))
+    return set.intersection(*edges.values()) if edges else set()
+
+
+def cumulate(objective: ObjectivePlan, edges: Edges | None, series: Iterable[Samples]) -> dict[Origin, Rows]:
+    """Reduce series to cumulative counts; ``edges`` are a latency objective's buckets."""
+    if objective.kind == "latency":
+        return _histograms(edges, series) if edges else {}
+    rows: dict[Origin, Rows] = {}
+    for one in series:
+        bad = failed(objective, one.labels)
+        counted = [(at, Count(value, value * bad, value * bad)) for at, value in one.samples]
+        if counted:
+            rows[_origin(one.labels)] = counted
+    return rows
+
+
+def _histograms(edges: Edges, series: Iterable[Samples]) -> dict[Origin, Rows]:
+    buckets: dict[Origin, dict[float, dict[float, float]]] = {}
+    for one in series:
+        buckets.setdefault(_origin(one.labels), {})[_le(one.labels)] = dict(one.samples)
+    rows: dict[Origin, Rows] = {}
+    for origin, by_edge in buckets.items():
+        total, high, low = (_bucket(by_edge, edge) for edge in (math.inf, edges.high, edges.low))
+        # Times that lack a bucket are skipped; the next complete one holds their requests, too.
+        times = sorted(total.keys() & high.keys() & low.keys())
+        if times:
+            rows[origin] = [(at, Count(total[at], total[at] - high[at], total[at] - low[at])) for at in times]
+    return rows
+
+
+def _bucket(by_edge: Mapping[float, dict[float, float]], edge: float) -> dict[float, float]:
+    return next((samples for le, samples in by_edge.items() if math.isclose(le, edge, rel_tol=1e-9)), {})
+
+
+def _le(labels: Mapping[str, str]) -> float:
+    try:
+        return float(labels.get("le", ""))
+    except ValueError:
+        return math.nan
+
+
+def _origin(labels: Mapping[str, str]) -> Origin:
+    own = tuple(sorted((k, v) for k, v in labels.items() if k not in _NOT_IDENTITY))
+    return Origin(labels.get("pod", ""), tuple(labels.get(name, "") for name in _SCRAPE_LABELS), own)

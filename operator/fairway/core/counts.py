@@ -1,0 +1,220 @@
+"""From cumulative counts to requests and bad requests per scrape interval, each request counted exactly once.
+
+Not ``rate()`` and not ``increase()``: those extrapolate, and they lose a new pod's first requests.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
+
+from fairway.core.counters import Count, Origin, Rows
+from fairway.core.objectives import Side
+
+LATE = 1.5
+"""Scrape intervals after which an interval closes without those that did not report (design: analysis.md)."""
+EARLY = 0.1
+"""Part of a scrape interval by which a first boundary lies before a sample, so that jitter does not cross it."""
+_RECENT = 10
+_FORGET = 7200.0
+Target = tuple[str, tuple[str, ...]]
+"""A pod and the scrape target through which its series come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """What both revisions did in one scrape interval that ended at ``end`` (epoch seconds)."""
+
+    end: float
+    scrape: float
+    """Seconds between two scrapes."""
+    candidate: Count
+    stable: Count
+    bad_from: float | None = None
+    """Time of the first and the last sample in which the candidate had bad requests."""
+    bad_to: float | None = None
+    counted: bool = True
+    """False where the interval ended before the run's evidence begins: it only tells how bursty stable is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tick:
+    """What one pod did between two of its scrapes; ``at`` is the later one."""
+
+    at: float
+    pod: str
+    side: Side
+    count: Count
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts one objective of one run, interval by interval; all of its state is explicit.
+
+    ``after`` is where the evidence begins (epoch seconds): the confirmed route, or with ``resumed`` the end of the last
+    interval in a checkpoint, which then is an exact boundary.
+
+    The CANDIDATE's scrapes delimit the intervals: one closes at its newest sample as soon as all pods that reported in
+    the interval before have reported again, so nobody's phase delays a detection by more than the candidate's own.
+    """
+
+    after: float
+    resumed: bool = False
+    setting: float | None = None
+    """The provider's scrape interval in seconds, if the admin told it; else the median gap of the samples."""
+    scrape: float | None = None
+    start: float | None = None
+    """End of the last closed interval."""
+    newest: dict[Side, float] = field(default_factory=dict)
+    """Time of the last sample of each revision."""
+    _last: dict[Origin, tuple[float, Count]] = field(default_factory=dict)
+    _seen: dict[Target, float] = field(default_factory=dict)
+    _scrapes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _pending: list[_Tick] = field(default_factory=list)
+    _live: frozenset[str] = frozenset()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a sample of the candidate waits for its interval to close."""
+        return any(tick.side == "candidate" for tick in self._pending)
+
+    def absorb(self, candidate: dict[Origin, Rows], stable: dict[Origin, Rows], now: float) -> list[Interval]:
+        """Count what is new in these samples and return the intervals that it closes, oldest first."""
+        rows = [*candidate.values(), *stable.values()]
+        if not rows:
+            return []
+        self.scrape = self.setting or _median_gap(rows) or self.scrape
+        earliest = min(row[0][0] for row in rows)
+        if self.scrape is None:
+            return []
+        if self.start is None:
+            self.start = earliest - EARLY * self.scrape
+        fresh = self._count("candidate", candidate, earliest) + self._count("stable", stable, earliest)
+        self._pending = sorted([*self._pending, *fresh], key=lambda tick: tick.at)
+        self._forget()
+        return list(self._close(now))
+
+    # Each of the following counts a sample once: what is known goes on from its last value, the rest by its birth.
+
+    def _count(self, side: Side, groups: dict[Origin, Rows], earliest: float) -> list[_Tick]:
+        ticks: dict[tuple[float, str], Count] = {}
+        for target, members in self._targets(groups).items():
+            baseline = self._seen.get(target)
+            if baseline is None:
+                baseline = self._first_sight(target[0], min(rows[0][0] for rows in members.values()), earliest)
+            for origin, rows in members.items():
+                for at, count in self._advance(origin, rows, baseline):
+                    ticks[at, target[0]] = ticks.get((at, target[0]), Count()) + count
+            newest = _newest(members)
+            self._seen[target] = max(newest, baseline)
+            self.newest[side] = max(newest, self.newest.get(side, newest))
+        return [_Tick(at, pod, side, count) for (at, pod), count in ticks.items()]
+
+    def _targets(self, groups: dict[Origin, Rows]) -> dict[Target, dict[Origin, Rows]]:
+        """Group by pod, and keep one scrape target of each: a pod scraped by two jobs must not count twice."""
+        targets: dict[Target, dict[Origin, Rows]] = {}
+        for origin, rows in groups.items():
+            targets.setdefault((origin.pod, origin.scrape), {})[origin] = rows
+        scrapes: dict[str, list[tuple[str, ...]]] = {}
+        for pod, scrape in sorted(targets):
+            scrapes.setdefault(pod, []).append(scrape)
+        for pod, offered in scrapes.items():
+            if self._scrapes.get(pod) not in offered:
+                self._scrapes[pod] = max(
+                    offered, key=lambda scrape: max(r[-1][0] for r in targets[pod, scrape].values())
+                )
+        return {target: members for target, members in targets.items() if self._scrapes[target[0]] == target[1]}
+
+    def _first_sight(self, pod: str, first: float, earliest: float) -> float:
+        """Return the time of a new target's baseline; -inf where it was born under our eyes and counts from 0.
+
+        It was if its first sample is after the last closed interval, the provider's data reach back before it (a
+        provider that lost its data shows only such targets), and no other scrape job has shown the pod before.
+        """
+        assert self.scrape is not None
+        assert self.start is not None
+        horizon = max(self.after, self.start)
+        known = pod in {other for other, _ in self._seen}
+        born = not known and first > horizon and first > earliest + LATE * self.scrape
+        return -math.inf if born else first
+
+    def _advance(self, origin: Origin, rows: Rows, baseline: float) -> Iterator[tuple[float, Count]]:
+        known = self._last.get(origin)
+        if known is None:
+            before = bisect_right(rows, baseline, key=lambda row: row[0])
+            known = rows[before - 1] if before else (baseline, Count())
+        for row in rows[bisect_right(rows, known[0], key=lambda row: row[0]) :]:
+            yield row[0], row[1].since(known[1])
+            known = row
+        self._last[origin] = known
+
+    def _forget(self) -> None:
+        horizon = max(self.newest.values()) - _FORGET
+        self._seen = {target: at for target, at in self._seen.items() if at > horizon}
+        self._last = {origin: row for origin, row in self._last.items() if row[0] > horizon}
+        self._scrapes = {pod: scrape for pod, scrape in self._scrapes.items() if (pod, scrape) in self._seen}
+
+    # The grid.
+
+    def _close(self, now: float) -> Iterator[Interval]:
+        while (end := self._end(now)) is not None:
+            assert self.start is not None
+            if self.resumed and self.start < self.after < end:
+                end = self.after
+            inside = [tick for tick in self._pending if tick.at <= end]
+            self._pending = [tick for tick in self._pending if tick.at > end]
+            self._live = frozenset(tick.pod for tick in inside)
+            self.start = end
+            if inside:
+                yield self._interval(end, inside)
+
+    def _end(self, now: float) -> float | None:
+        """Return where the open interval ends, None while it should stay open."""
+        assert self.start is not None
+        assert self.scrape is not None
+        if not self._pending:
+            return None
+        limit = self.start + LATE * self.scrape
+        if self._pending[0].at > limit:
+            return self._pending[0].at - EARLY * self.scrape
+        newest: float | None = None
+        reported: set[str] = set()
+        for tick in self._pending:
+            if tick.at > limit:
+                break
+            if tick.at > self.start:
+                reported.add(tick.pod)
+                newest = tick.at if tick.side == "candidate" else newest
+            if newest is not None and self._live <= reported:
+                return newest
+        if max(now, self._pending[-1].at) <= limit:
+            return None
+        return newest or self.start + self.scrape
+
+    def _interval(self, end: float, ticks: Sequence[_Tick]) -> Interval:
+        assert self.scrape is not None
+        bad = [tick.at for tick in ticks if tick.side == "candidate" and tick.count.bad > 0]
+        return Interval(
+            end=end,
+            scrape=self.scrape,
+            candidate=_sum(ticks, "candidate"),
+            stable=_sum(ticks, "stable"),
+            bad_from=min(bad, default=None),
+            bad_to=max(bad, default=None),
+            counted=end > self.after,
+        )
+
+
+def _sum(ticks: Sequence[_Tick], side: Side) -> Count:
+    return sum((tick.count for tick in ticks if tick.side == side), Count()).clamped()
+
+
+def _newest(groups: dict[Origin, Rows]) -> float:
+    return max(rows[-1][0] for rows in groups.values())
+
+
+def _median_gap(rows: Iterable[Rows]) -> float | None:
+    gaps = [later[0] - earlier[0] for one in rows for earlier, later in pairwise(one[-_RECENT:])]
+    return median(gaps) if gaps else None

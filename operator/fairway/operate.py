@@ -1,0 +1,150 @@
+"""The composition root: builds every part, starts them in order, stops them in reverse."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Awaitable, Callable
+
+from fairway import settings as configuration
+from fairway.adapters import cluster as api
+from fairway.adapters import lease, prometheus, recorder, telemetry, watch
+from fairway.core.rollout.decide import Decision
+from fairway.core.rollout.situation import Policy
+from fairway.core.verdict import Key
+from fairway.engine.analysis import Analysis
+from fairway.engine.reconciler import Defaults, Reconciler
+from fairway.engine.runtime import KINDS, JobEndedError, Runtime, supervise
+from fairway.engine.store import MemoryStore
+from fairway.engine.workqueue import WorkQueue
+
+log = logging.getLogger("fairway")
+
+
+class WallClock:
+    """Implements the Clock port."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+
+async def operate(settings: configuration.Settings) -> int:
+    """Run the operator until a signal or a lost lease; return the exit code."""
+    telemetry.log_to_stderr(settings.log_level)
+    metrics = telemetry.Metrics()
+    client = await api.connect()
+    plain = api.KubernetesCluster(client, called=metrics.api_call)
+    elector = lease.Elector(
+        plain,
+        namespace=settings.pod_namespace,
+        name=settings.lease.name,
+        identity=settings.pod_name,
+        duration=settings.lease.duration,
+    )
+    probes = await telemetry.serve(settings.port, metrics, ready=lambda: True)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    events = recorder.EventRecorder(plain, instance=settings.pod_name)
+    try:
+        return await _until(stop, lambda: _lead(settings, client, metrics, elector, events))
+    finally:
+        await events.drain(2.0)
+        await elector.release()
+        metrics.leader.set(0)
+        await probes.cleanup()
+        await client.close()
+
+
+async def _until(stop: asyncio.Event, job: Callable[[], Awaitable[None]]) -> int:
+    work = asyncio.ensure_future(job())
+    waiting = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if work.done():
+        error = work.exception()
+        log.error("the operator ends: %s", _words(error))
+        return 1
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    log.info("stopped by a signal")
+    return 0
+
+
+def _words(error: BaseException | None) -> str:
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_words(inner) for inner in error.exceptions)
+    kind = type(error).__name__
+    return f"{error}" if isinstance(error, (lease.LeaseLostError, JobEndedError)) else f"{kind}: {error}"
+
+
+async def _lead(
+    settings: configuration.Settings,
+    client: api.Client,
+    metrics: telemetry.Metrics,
+    elector: lease.Elector,
+    events: recorder.EventRecorder,
+) -> None:
+    """Wait for the lease, learn what exists, then act on every change."""
+    await elector.acquire()
+    metrics.leader.set(1)
+    clock = WallClock()
+    cluster = api.KubernetesCluster(client, guard=elector.guard, called=metrics.api_call)
+    store, queue = MemoryStore(), WorkQueue(clock)
+    metrics.queue.set_function(lambda: len(queue))
+    analysis = Analysis(_source(settings), clock, queue.add)
+
+    def decided(key: Key, decision: Decision) -> None:
+        metrics.decided(*key, decision.status, tuple(event.reason for event in decision.events))
+
+    reconciler = Reconciler(
+        cluster=cluster,
+        store=store,
+        recorder=events,
+        analysis=analysis,
+        clock=clock,
+        defaults=Defaults(
+            gateway=settings.gateway,
+            policy=Policy(settle=settings.settle, scale_down_delay=settings.scale_down_delay),
+        ),
+        decided=decided,
+    )
+    runtime = Runtime(
+        cluster=cluster,
+        store=store,
+        queue=queue,
+        reconciler=reconciler,
+        clock=clock,
+        namespaces=settings.namespaces,
+        observed=metrics.passed,
+    )
+
+    async def watching() -> None:
+        # Workers idle until the first complete view asks for passes.
+        await runtime.sync()
+        await watch.run(_resources(), runtime.seen, settings.namespaces)
+
+    # Kopf ends every task that was started after it: it comes last, and only when all the rest runs.
+    jobs = [elector.renew, events.write, analysis.run, runtime.sweep, *[runtime.work] * settings.workers]
+    await supervise([*jobs, watching])
+
+
+def _source(settings: configuration.Settings) -> prometheus.Prometheus | None:
+    chosen = settings.prometheus
+    if chosen is None:
+        return None
+    return prometheus.Prometheus(
+        chosen.url,
+        bearer_token_file=chosen.bearer_token_file,
+        ca_file=chosen.ca_file,
+        headers=chosen.headers or {},
+    )
+
+
+def _resources() -> list[watch.Resource]:
+    resources = []
+    for kind in KINDS:
+        group, _, version = kind.group_version.rpartition("/")
+        resources.append((kind.name, group, version, kind.plural, kind.child))
+    return resources

@@ -1,0 +1,50 @@
+"""The operator's own configuration: one file, checked as a whole."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import Field
+
+from fairway.api.spec import GatewayRef
+from fairway.api.types import Api, Duration
+
+
+class PrometheusSettings(Api):
+    """The metrics provider. Only admins name addresses; a ModelDeployment never does."""
+
+    url: str = Field(pattern=r"^https?://[^\s@]+$")
+    scrape_interval: Duration | None = None
+    bearer_token_file: str | None = None
+    ca_file: str | None = None
+    headers: dict[str, str] | None = None
+
+
+class LeaseSettings(Api):
+    """Leader election."""
+
+    name: str = "fairway"
+    duration: Duration = 15.0
+
+
+class Settings(Api):
+    """Everything that can be configured."""
+
+    namespaces: tuple[str, ...] = ()
+    gateway: GatewayRef | None = None
+    prometheus: PrometheusSettings | None = None
+    settle: Duration = 3.0
+    scale_down_delay: Duration = 30.0
+    lease: LeaseSettings = LeaseSettings()
+    port: int = 8080
+    workers: int = Field(4, ge=1, le=64)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    pod_name: str = Field(default_factory=lambda: os.environ.get("POD_NAME", f"local-{os.getpid()}"))
+    pod_namespace: str = Field(default_factory=lambda: os.environ.get("POD_NAMESPACE", "default"))
+
+
+def load(path: Path | None) -> Settings:
+    """Read the configuration file. Raises ValueError with the field's path."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path else {}
+    return Settings.model_validate(content or {})
