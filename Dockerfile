@@ -19,7 +19,9 @@ RUN /opt/uv/bin/uv sync --locked --no-dev --no-default-groups --no-editable
 
 FROM ${BASE}
 # Bytecode was compiled above: nothing is written, so the root file system may be read-only.
-ENV PYTHONDONTWRITEBYTECODE=1 \
+# The user has no entry in /etc/passwd, so its home is named here.
+ENV HOME=/ \
+    PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 COPY --from=build /opt/fairway /opt/fairway
 USER 65532:65532

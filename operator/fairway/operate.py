@@ -123,7 +123,7 @@ async def _lead(
     async def watching() -> None:
         # Workers idle until the first complete view asks for passes.
         await runtime.sync()
-        await watch.run(_resources(), runtime.seen, settings.namespaces)
+        await watch.run(_resources(), runtime.seen, settings.namespaces, settings.pod_name)
 
     # Kopf ends every task that was started after it: it comes last, and only when all the rest runs.
     jobs = [elector.renew, events.write, analysis.run, runtime.sweep, *[runtime.work] * settings.workers]

@@ -166,8 +166,8 @@ def _link(link: Path, target: Path) -> None:
     temporary.replace(link)
 
 
-def module_files(module: str, path: str, folder: str) -> list[str]:
-    """Read the YAML files of a module folder of which only files are wanted (CRDs), out of the module cache.
+def module_files(module: str, path: str, folder: str) -> dict[str, str]:
+    """Read the YAML files (name -> text) of a folder in a module of which only files are wanted (CRDs).
 
     Gateway API asks for a newer Go than it takes to read its files: `go mod download` then reports an error although it
     fetched and verified the archive, so what counts is the archive.
@@ -180,7 +180,7 @@ def module_files(module: str, path: str, folder: str) -> list[str]:
     with zipfile.ZipFile(found["Zip"]) as archive:
         prefix = f"{path}@{found['Version']}/{folder}/"
         names = [name for name in archive.namelist() if name.startswith(prefix) and name.endswith(".yaml")]
-        return [archive.read(name).decode() for name in sorted(names)]
+        return {name.removeprefix(prefix): archive.read(name).decode() for name in sorted(names)}
 
 
 def program(name: str) -> Path:

@@ -73,7 +73,7 @@ def content_key(request: Request, base: str) -> str:
     digest = hashlib.sha256(json.dumps([base, sorted(request.arguments.items())]).encode())
     digest.update(request.dockerfile.read_bytes())
     for path in context_files(request.context, request.dockerfile):
-        content = os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
+        content = bytes(path.readlink()) if path.is_symlink() else path.read_bytes()
         mode = path.lstat().st_mode & 0o111
         digest.update(f"{path.relative_to(request.context)}\0{mode}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
@@ -87,11 +87,11 @@ def _records() -> dict[str, dict[str, str]]:
     return found
 
 
-def _usable(key: str) -> str | None:
-    """Return a name under which containerd has exactly this build."""
+def _loaded(field: str, value: str) -> str | None:
+    """Return a name under which containerd has exactly the image of which this is recorded."""
     present = images.present()
     for name, record in _records().items():
-        if record["key"] == key and present.get(name) == record["digest"]:
+        if record.get(field) == value and present.get(name) == record["digest"]:
             return name
     return None
 
@@ -105,25 +105,27 @@ def build_image(request: Request) -> None:
     key = content_key(request, base)
     names = request.names()
     before = images.present()
-    source = _usable(key)
-    if source is None:
-        source = names[0]
-        _build_and_load(request, base, key, source)
+    source = _loaded("key", key)
+    identity = _records()[source]["id"] if source else _build(request, base, key)
+    source = source or _loaded("id", identity) or _load(identity, names[0])
     digest = images.present()[source]
     for name in names:
         if name != source and before.get(name) != digest:
             images.tag(source, name)
-    records = _records() | {name: {"key": key, "digest": digest} for name in names}
+    records = _records() | {name: {"key": key, "id": identity, "digest": digest} for name in names}
     write_file(settings.IMAGE_RECORDS, json.dumps(records, indent=1))
     for name in names:
         say(f"{name}: {'unchanged' if before.get(name) == digest else 'loaded'}")
 
 
-def _build_and_load(request: Request, base: str, key: str, name: str) -> None:
-    tag = f"localhost/fairway-build:{key[:20]}"
+def _build(request: Request, base: str, key: str) -> str:
     log = settings.LOGS / f"build-image-{request.name.replace('/', '_').replace(':', '_')}.log"
+    arguments = {"BASE": base, **request.arguments}
     with step(f"build {request.name}"):
-        arguments = {"BASE": base, **request.arguments}
-        buildah.build(request.dockerfile, request.context, arguments, tag, log)
-    with step(f"load {request.name}"):
-        images.load_from_buildah(tag, name)
+        return buildah.build(request.dockerfile, request.context, arguments, f"localhost/fairway-build:{key[:20]}", log)
+
+
+def _load(identity: str, name: str) -> str:
+    with step(f"load {name}"):
+        images.load_from_buildah(identity, name)
+    return name

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import configparser
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,15 +24,39 @@ _CERTIFICATES = Path("/etc/ssl/certs")
 _PIP_CONFIG = Path("/etc/pip.conf")
 
 
-def run_buildah(
-    *words: str | Path, log: Path | None = None, env: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run buildah with its storage below the cache, so that it shares nothing with the user's own."""
-    storage = settings.CACHE / "buildah"
+def _options(driver: str) -> list[str | Path]:
+    storage = settings.CACHE / "buildah" / driver
     storage.mkdir(parents=True, exist_ok=True)
-    options = ["--root", storage / "root", "--runroot", storage / "run", "--storage-driver", "vfs"]
-    environment = {"BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs", **(env or {})}
-    return run(["buildah", *options, *words], env=environment, log=log)
+    return ["--root", storage / "root", "--runroot", storage / "run", "--storage-driver", driver]
+
+
+@cache
+def storage_driver() -> str:
+    """Prefer overlay, which rebuilds in a second; vfs copies every layer, but works where overlay cannot be mounted."""
+    probe = run(["buildah", *_options("overlay"), "images", "--quiet"], check=False)
+    return "overlay" if probe.returncode == 0 else "vfs"
+
+
+def run_buildah(*words: str | Path, log: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run buildah with its storage below the cache, so that it shares nothing with the user's own."""
+    return run(["buildah", *_options(storage_driver()), *words], env={"BUILDAH_ISOLATION": "chroot"}, log=log)
+
+
+def pip_settings(config: str) -> dict[str, str]:
+    """Turn pip's configuration file into the variables that mean the same.
+
+    Mounting the file instead would leave an empty one in the image.
+    """
+    parser = configparser.RawConfigParser()
+    parser.read_string(config)
+    options = parser.items("global") if parser.has_section("global") else []
+    return {f"PIP_{name.upper().replace('-', '_')}": value for name, value in options}
+
+
+def installer_environment() -> dict[str, str]:
+    """Return what this machine tells package installers, by its environment or by pip's configuration."""
+    configured = pip_settings(_PIP_CONFIG.read_text()) if _PIP_CONFIG.is_file() else {}
+    return configured | dict(os.environ)
 
 
 def passed_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -47,9 +73,8 @@ def build_words(
 ) -> list[str | Path]:
     """Compose a build that trusts what this machine trusts, and leaves no trace of it in the image."""
     words: list[str | Path] = ["build", "--quiet", "--layers", "--pull-never", "-f", dockerfile]
-    for source in (_CERTIFICATES, _PIP_CONFIG):
-        if source.exists():
-            words += ["--volume", f"{source}:{source}:ro"]
+    if _CERTIFICATES.exists():
+        words += ["--volume", f"{_CERTIFICATES}:{_CERTIFICATES}:ro"]
     for name, value in passed_environment(environment).items():
         words += ["--env", f"{name}={value}", "--unsetenv", name]
     for name, value in arguments.items():
@@ -57,10 +82,10 @@ def build_words(
     return [*words, context]
 
 
-def build(dockerfile: Path, context: Path, arguments: Mapping[str, str], tag: str, log: Path) -> None:
-    """Build a Dockerfile and keep the result under a tag."""
-    words = build_words(dockerfile, context, arguments, os.environ)
-    run_buildah(*words[:1], "-t", tag, *words[1:], log=log)
+def build(dockerfile: Path, context: Path, arguments: Mapping[str, str], tag: str, log: Path) -> str:
+    """Build a Dockerfile, keep the result under a tag, and return its id: same id, same image."""
+    words = build_words(dockerfile, context, arguments, installer_environment())
+    return run_buildah(*words[:1], "-t", tag, *words[1:], log=log).stdout.split()[-1]
 
 
 def has(image: str) -> bool:

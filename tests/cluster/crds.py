@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
-from typing import Any
-
-import yaml
+from functools import partial
 
 from . import binaries, kubectl, settings
 from .shell import wait_for
@@ -25,18 +24,30 @@ class Bundle:
     folder: str
     kinds: tuple[str, ...] = ()
 
-    def documents(self) -> list[dict[str, Any]]:
-        """Read the objects of the bundle."""
-        texts = binaries.module_files(self.module, self.path, self.folder)
-        # The C loader is ten times as fast, and these files are large.
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        loaded = (item for text in texts for item in yaml.load_all(text, Loader=loader) if item)
-        return [item for item in loaded if not self.kinds or item["metadata"]["name"].partition(".")[0] in self.kinds]
+    def documents(self) -> list[str]:
+        """Read the YAML texts of the bundle."""
+        files = binaries.module_files(self.module, self.path, self.folder)
+        return [text for name, text in files.items() if not self.kinds or _kind(name) in self.kinds]
 
     def key(self) -> str:
         """Hash what decides the content."""
         lock = (settings.GO_MODULES / self.module / "go.sum").read_bytes()
         return hashlib.sha256(lock + json.dumps([self.folder, self.kinds]).encode()).hexdigest()[:16]
+
+
+def _kind(file_name: str) -> str:
+    """Return the plural name that a file called `<group>_<plural>.yaml` defines."""
+    return file_name.removesuffix(".yaml").rpartition("_")[2]
+
+
+def defined_names(text: str) -> set[str]:
+    """Return the names of the CRDs in a YAML text.
+
+    Found by their fixed place: PyYAML is slow on such large files, and rejects a plain `=`, which Prometheus's have.
+    """
+    documents = re.split(r"^---$", text, flags=re.MULTILINE)
+    crds = (item for item in documents if re.search(r"^kind: CustomResourceDefinition$", item, re.MULTILINE))
+    return {name for item in crds for name in re.findall(r"^  name: (\S+)$", item, re.MULTILINE)[:1]}
 
 
 BUNDLES = (
@@ -61,13 +72,17 @@ def ensure() -> None:
             continue
         documents = bundle.documents()
         kubectl.apply(documents)
-        names = {item["metadata"]["name"] for item in documents if item["kind"] == "CustomResourceDefinition"}
-        wait_for(lambda names=names: names <= _established(), f"CRDs of {bundle.module}", seconds=60, every=0.3)
+        names = set().union(*map(defined_names, documents))
+        wait_for(partial(_all_established, names), f"CRDs of {bundle.module}", seconds=60, every=0.3)
         record[bundle.module] = json.dumps({bundle.key(): sorted(names)})
         changed = True
     if changed:
         metadata = {"name": _RECORD, "namespace": _NAMESPACE}
         kubectl.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": record}])
+
+
+def _all_established(names: set[str]) -> bool:
+    return names <= _established()
 
 
 def _established() -> set[str]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import resource
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import (
     binaries,
@@ -24,6 +23,9 @@ from . import (
     settings,
 )
 from .progress import step
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DAEMONS = (
     "etcd",

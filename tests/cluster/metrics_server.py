@@ -8,50 +8,60 @@ from . import kubectl, pki, settings
 from .health import answers
 from .processes import Daemon, ensure
 
-_NAMESPACE = "kube-system"
+NAMESPACE = "kube-system"
 _RBAC = "rbac.authorization.k8s.io"
-_USER = {"apiGroup": _RBAC, "kind": "User", "name": "fairway:metrics-server"}
+_RULES: list[dict[str, Any]] = [
+    {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
+    {"apiGroups": [""], "resources": ["nodes", "pods"], "verbs": ["get", "list", "watch"]},
+]
+HOST_USER = {"apiGroup": _RBAC, "kind": "User", "name": "fairway:metrics-server"}
 
 
-def _binding(kind: str, name: str, role: tuple[str, str], space: str | None = None) -> dict[str, Any]:
-    metadata = {"name": name, **({"namespace": space} if space else {})}
-    reference = {"apiGroup": _RBAC, "kind": role[0], "name": role[1]}
+def rbac(subject: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the rights it needs: read usage, and let the API server decide who may read it here."""
+    name = "fairway-cluster-metrics-server"
+
+    def binding(kind: str, suffix: str, role: tuple[str, str], space: dict[str, str]) -> dict[str, Any]:
+        return {
+            "apiVersion": f"{_RBAC}/v1",
+            "kind": kind,
+            "metadata": {"name": f"{name}{suffix}", **space},
+            "roleRef": {"apiGroup": _RBAC, "kind": role[0], "name": role[1]},
+            "subjects": [subject],
+        }
+
+    reader = ("Role", "extension-apiserver-authentication-reader")
+    return [
+        {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": _RULES},
+        binding("ClusterRoleBinding", "", ("ClusterRole", name), {}),
+        binding("ClusterRoleBinding", "-delegator", ("ClusterRole", "system:auth-delegator"), {}),
+        binding("RoleBinding", "", reader, {"namespace": NAMESPACE}),
+    ]
+
+
+def api_service(trust: dict[str, Any]) -> dict[str, Any]:
+    """Describe the aggregated API; `trust` says how the API server knows the serving certificate."""
     return {
-        "apiVersion": f"{_RBAC}/v1",
-        "kind": kind,
-        "metadata": metadata,
-        "roleRef": reference,
-        "subjects": [_USER],
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": "v1beta1.metrics.k8s.io"},
+        "spec": {
+            "group": "metrics.k8s.io",
+            "version": "v1beta1",
+            "groupPriorityMinimum": 100,
+            "versionPriority": 100,
+            "service": {"name": "metrics-server", "namespace": NAMESPACE, "port": 443},
+            **trust,
+        },
     }
 
 
 def manifests() -> list[dict[str, Any]]:
     """Return rights, the Service to the host and the aggregated API."""
-    name = "fairway-cluster-metrics-server"
-    rules = [
-        {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
-        {"apiGroups": [""], "resources": ["nodes", "pods"], "verbs": ["get", "list", "watch"]},
-    ]
-    api = {
-        "group": "metrics.k8s.io",
-        "version": "v1beta1",
-        "groupPriorityMinimum": 100,
-        "versionPriority": 100,
-        "service": {"name": "metrics-server", "namespace": _NAMESPACE, "port": 443},
-        "caBundle": pki.encoded(pki.certificate("ca")),
-    }
     return [
-        {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules},
-        _binding("ClusterRoleBinding", name, ("ClusterRole", name)),
-        _binding("ClusterRoleBinding", f"{name}-delegator", ("ClusterRole", "system:auth-delegator")),
-        _binding("RoleBinding", name, ("Role", "extension-apiserver-authentication-reader"), _NAMESPACE),
-        *kubectl.host_service("metrics-server", _NAMESPACE, (443, settings.METRICS_SERVER_PORT)),
-        {
-            "apiVersion": "apiregistration.k8s.io/v1",
-            "kind": "APIService",
-            "metadata": {"name": "v1beta1.metrics.k8s.io"},
-            "spec": api,
-        },
+        *rbac(HOST_USER),
+        *kubectl.host_service("metrics-server", NAMESPACE, (443, settings.METRICS_SERVER_PORT)),
+        api_service({"caBundle": pki.encoded(pki.certificate("ca"))}),
     ]
 
 

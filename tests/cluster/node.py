@@ -55,7 +55,7 @@ SystemdCgroup = false
 
 
 def kubelet_config() -> dict[str, object]:
-    """Build the kubelet's configuration for machines like CI sandboxes: cgroup v1, swap and full disks are no obstacle."""
+    """Build the kubelet's configuration that cgroup v1, swap or a full disk of a CI machine does not stop."""
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",

@@ -81,7 +81,7 @@ def encoded(path: Path) -> str:
 
 
 def ensure_all() -> None:
-    """Make what is missing. Written to a scratch folder and renamed, the certificate last: it marks the pair as done."""
+    """Make what is missing; renamed into place, the certificate last: it marks the pair as done."""
     for name in ("ca", "front-proxy-ca"):
         if not certificate(name).exists():
             _self_sign(name)
@@ -131,9 +131,15 @@ def _sign(wanted: Certificate) -> None:
             lines.append(f"subjectAltName={wanted.alternatives}")
         extensions.write_text("\n".join(lines) + "\n")
         run(["openssl", "req", "-new", *_KEY, "-subj", wanted.subject, "-keyout", made_key, "-out", request])
-        authority = ["-CA", certificate(wanted.authority), "-CAkey", key(wanted.authority), "-CAcreateserial"]
-        serial = ["-CAserial", Path(folder, "serial")]
-        output = ["-days", _DAYS, "-extfile", extensions, "-out", made]
+        authority: list[str | Path] = [
+            "-CA",
+            certificate(wanted.authority),
+            "-CAkey",
+            key(wanted.authority),
+            "-CAcreateserial",
+        ]
+        serial: list[str | Path] = ["-CAserial", Path(folder, "serial")]
+        output: list[str | Path] = ["-days", _DAYS, "-extfile", extensions, "-out", made]
         run(["openssl", "x509", "-req", "-in", request, *authority, *serial, *output])
         _install(wanted.name, made_key, made)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from typing import TYPE_CHECKING, Protocol, cast
 
 from . import kind, local, settings
@@ -35,20 +34,6 @@ class Provider(Protocol):
 _PROVIDERS = {"local": cast("Provider", local), "kind": cast("Provider", kind)}
 
 
-def engine() -> str | None:
-    """Return the container engine that answers; a client without its engine is no engine."""
-    for name in ("docker", "podman"):
-        if shutil.which(name) is None:
-            continue
-        try:
-            done = subprocess.run([name, "info"], capture_output=True, timeout=10, check=False)
-        except subprocess.TimeoutExpired:
-            continue
-        if done.returncode == 0:
-            return name
-    return None
-
-
 def name() -> str:
     """Decide: what is asked for, what there is already, what the machine can do."""
     wanted = os.environ.get("FAIRWAY_CLUSTER_PROVIDER")
@@ -56,7 +41,7 @@ def name() -> str:
         return wanted
     if settings.PROVIDER_FILE.exists():
         return settings.PROVIDER_FILE.read_text().strip()
-    return "kind" if shutil.which("kind") and engine() else "local"
+    return "kind" if shutil.which("kind") and kind.engine() else "local"
 
 
 def chosen() -> Provider:

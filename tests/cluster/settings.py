@@ -70,7 +70,7 @@ GATEWAY_API_VERSION = "v1.7.0"
 TRAEFIK_IMAGE = "docker.io/library/traefik:v3.7"
 PROMETHEUS_IMAGE = "quay.io/prometheus/prometheus:v3.15.0"
 METRICS_SERVER_IMAGE = "registry.k8s.io/metrics-server/metrics-server:v0.9.0"
-KIND_NODE_IMAGE = f"docker.io/kindest/node:{KUBERNETES_VERSION}"
+PROMETHEUS_OPERATOR_VERSION = "v0.85.0"
 KIND_CLUSTER = "fairway"
 
 PAUSE_IMAGE = "localhost/fairway-pause:1"

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
+from fairway.settings import Settings
+
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts/fairway"
 CRDS = sorted((ROOT / "crds").glob("*.yaml"))
-READ = {"get", "list", "watch"}
-OWN = READ | {"create", "patch", "delete"}
+READ = {"list", "watch"}
+OWN = READ | {"get", "create", "patch", "delete"}
 CLUSTER_RULES = {
     ("fairway.dev", "modelruntimes"): READ,
     ("apiextensions.k8s.io", "customresourcedefinitions"): READ,
@@ -26,11 +28,10 @@ NAMESPACED_RULES = {
     ("apps", "controllerrevisions"): OWN,
     ("", "services"): OWN,
     ("", "pods"): READ,
-    ("", "events"): {"create", "patch"},
+    ("", "events"): {"create"},
     ("autoscaling", "horizontalpodautoscalers"): OWN,
     ("policy", "poddisruptionbudgets"): OWN,
     ("gateway.networking.k8s.io", "httproutes"): OWN,
-    ("gateway.networking.k8s.io", "gateways"): READ,
 }
 
 Object = dict[str, Any]
@@ -142,18 +143,12 @@ def test_in_namespaces_it_has_them_only_there(render: Render) -> None:
     assert set(roles) == {"ml", "risk", "fairway-system"}
 
 
-def test_in_namespaces_the_default_gateway_can_be_read(render: Render) -> None:
-    objects = render("namespaces={ml}", "gateway.name=models", "gateway.namespace=gateways")
-    (role,) = [each for each in of_kind(objects, "Role") if each["metadata"]["namespace"] == "gateways"]
-    assert grants(role) == {("gateway.networking.k8s.io", "gateways"): READ}
-
-
 def test_only_its_own_lease_can_be_read_and_changed(render: Render) -> None:
     role = only(render("lease.name=mine"), "Role")
     assert role["metadata"]["namespace"] == "fairway-system"
     create, change = role["rules"]
     assert create["verbs"] == ["create"]
-    assert (change["resourceNames"], set(change["verbs"])) == (["mine"], {"get", "update", "patch"})
+    assert (change["resourceNames"], set(change["verbs"])) == (["mine"], {"get", "update"})
 
 
 @pytest.mark.parametrize("sets", [(), ("namespaces={ml}", "gateway.name=models", "gateway.namespace=gateways")])
@@ -236,17 +231,10 @@ def test_probes_and_service_use_the_metrics_port(render: Render) -> None:
     assert only(objects, "Service")["spec"]["ports"] == [{"name": "metrics", "port": 9000, "targetPort": "metrics"}]
 
 
-def test_configuration_by_default(render: Render) -> None:
+def test_the_charts_defaults_are_the_operators(render: Render) -> None:
     config = config_of(render())
-    assert {key: value for key, value in config.items() if value is not None} == {
-        "namespaces": [],
-        "settle": "3s",
-        "scaleDownDelay": "30s",
-        "lease": {"name": "fairway", "duration": "15s"},
-        "port": 8080,
-        "workers": 4,
-        "logLevel": "info",
-    }
+    assert Settings.model_validate(config) == Settings()
+    assert {"namespaces", "settle", "scaleDownDelay", "lease", "port", "workers", "logLevel"} <= set(config)
 
 
 def test_configuration_as_asked(render: Render) -> None:
@@ -258,6 +246,7 @@ def test_configuration_as_asked(render: Render) -> None:
             "prometheus.headers.X-Scope-OrgID=ml",
         )
     )
+    Settings.model_validate(config)
     assert config["namespaces"] == ["ml"]
     assert config["gateway"] == {"name": "models", "namespace": "gateways"}
     assert config["prometheus"] == {

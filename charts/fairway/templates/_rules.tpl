@@ -2,17 +2,17 @@
 {{- define "fairway.rules.cluster" -}}
 - apiGroups: [fairway.dev]
   resources: [modelruntimes]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [apiextensions.k8s.io]
   resources: [customresourcedefinitions]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- end -}}
 
 {{/* No verb writes modeldeployments themselves, and nothing reads Secrets or ConfigMaps. */}}
 {{- define "fairway.rules.namespaced" -}}
 - apiGroups: [fairway.dev]
   resources: [modeldeployments]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [fairway.dev]
   resources: [modeldeployments/status]
   verbs: [patch]
@@ -27,10 +27,10 @@
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [get, list, watch, create, patch, delete]
@@ -40,11 +40,4 @@
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
   verbs: [get, list, watch, create, patch, delete]
-{{ include "fairway.rules.gateways" . }}
-{{- end -}}
-
-{{- define "fairway.rules.gateways" -}}
-- apiGroups: [gateway.networking.k8s.io]
-  resources: [gateways]
-  verbs: [get, list, watch]
 {{- end -}}

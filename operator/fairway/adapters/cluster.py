@@ -91,7 +91,7 @@ class KubernetesCluster:
         found = await self.request("GET", url)
         managed = found["metadata"].get("managedFields", [])
         entries = [entry for entry in managed if not _created(entry)]
-        entries += [{**entry, "operation": "Apply"} for entry in managed if _created(entry)]
+        entries += [_as_apply(entry) for entry in managed if _created(entry)]
         patch = [
             {"op": "replace", "path": "/metadata/managedFields", "value": entries},
             {"op": "replace", "path": "/metadata/resourceVersion", "value": found["metadata"]["resourceVersion"]},
@@ -230,6 +230,14 @@ def item(manifest: Manifest) -> str:
 
 def _owner(manifest: Manifest) -> str | None:
     return next((ref["uid"] for ref in manifest["metadata"].get("ownerReferences", ()) if ref.get("controller")), None)
+
+
+def _as_apply(entry: dict[str, Any]) -> dict[str, Any]:
+    """Claim what we created, but for replicas: a field that we claimed and stop naming would fall to its default."""
+    fields = dict(entry.get("fieldsV1", {}))
+    if "f:spec" in fields:
+        fields["f:spec"] = {name: value for name, value in fields["f:spec"].items() if name != "f:replicas"}
+    return {**entry, "operation": "Apply", "fieldsV1": fields}
 
 
 def _created(entry: dict[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import kopf
+from kopf._core.engines.peering import Identity
 
 from fairway.core import names
 from fairway.ports import Manifest
@@ -49,7 +50,7 @@ def _handler(kind: str, group: str, version: str, seen: Seen) -> Callable[..., A
     return handle
 
 
-async def run(resources: Sequence[Resource], seen: Seen, namespaces: Sequence[str]) -> None:
+async def run(resources: Sequence[Resource], seen: Seen, namespaces: Sequence[str], identity: str) -> None:
     """Watch until cancelled. An embedded operator that ends by itself is a reason to end the process."""
     logging.getLogger("kopf").setLevel(logging.WARNING)
     registry, settings = build(resources, seen)
@@ -57,6 +58,8 @@ async def run(resources: Sequence[Resource], seen: Seen, namespaces: Sequence[st
         registry=registry,
         settings=settings,
         standalone=True,
+        # Kopf would ask the system for a user name, which a numeric user in a container does not have.
+        identity=Identity(identity),
         clusterwide=not namespaces,
         namespaces=list(namespaces),
     )

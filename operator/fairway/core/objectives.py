@@ -105,7 +105,7 @@ def _latency(objective: Objective, series: Series) -> ObjectivePlan:
 
 
 def _default_requests(limit: float) -> int:
-    """Return how many requests without a failure make a rate over the limit unlikely: the rule of three, at least 100."""
+    """Return how many good requests make a rate over the limit unlikely: the rule of three, at least 100."""
     return max(100, math.ceil(round(3 / limit, 6))) if limit else 100
 
 

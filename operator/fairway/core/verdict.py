@@ -45,7 +45,9 @@ class Reading:
     def sufficient(self) -> bool:
         """Whether every deciding objective is Healthy or has seen its minimum of requests within its limit."""
         deciding = [o for o in self.objectives if not o.dry_run]
-        return self.state in ("Healthy", "Undecided") and all(o.state == "Healthy" or o.sufficient for o in deciding)
+        if self.state == "Healthy":
+            return True
+        return self.state == "Undecided" and bool(deciding) and all(o.state == "Healthy" or o.sufficient for o in deciding)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,76 @@
+"""Evidence as compact text: what status keeps, so that a restarted operator goes on from there."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import astuple
+
+from fairway.core.counters import Count
+from fairway.core.evidence import MULTIPLIERS, OK_MULTIPLIERS, Evidence, Spread
+from fairway.core.verdict import Question
+
+_VERSION = 1
+_NEVER = -1.0
+_SCALARS = 17
+_LOGS = (len(MULTIPLIERS), len(OK_MULTIPLIERS))
+
+
+def dump(question: Question, evidence: Mapping[str, Evidence]) -> str | None:
+    """Write evidence as JSON, under 1.5 KB for three objectives; logs are rounded to 0.01. None before the first."""
+    objectives = {name: _packed(one) for name, one in evidence.items() if one.at}
+    if not objectives:
+        return None
+    return json.dumps({"v": _VERSION, "run": _identity(question), "o": objectives}, separators=(",", ":"))
+
+
+def load(question: Question) -> dict[str, Evidence]:
+    """Read the question's checkpoint; empty where there is none, it is another run's, or nobody can read it."""
+    try:
+        stored = json.loads(question.checkpoint or "{}")
+        if stored.get("v") != _VERSION or stored.get("run") != _identity(question):
+            return {}
+        return {name: _unpacked([float(number) for number in packed]) for name, packed in stored["o"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        return {}
+
+
+def _identity(question: Question) -> str:
+    return f"{question.run}:{question.candidate}:{question.stable or ''}"
+
+
+def _packed(evidence: Evidence) -> list[float]:
+    times = (evidence.traffic_at, evidence.bad_from, evidence.bad_to)
+    ages = [_NEVER if at is None else round(evidence.at - at, 3) for at in times]
+    totals = (*astuple(evidence.candidate), *astuple(evidence.stable), *astuple(evidence.spread))
+    scalars = (*totals, evidence.hits, evidence.load, evidence.warm, int(evidence.fired))
+    logs = (*evidence.regressed, *evidence.fine, *evidence.relative)
+    return [round(evidence.at, 3), *ages, *(_short(n, 3) for n in scalars), *(_short(log, 2) for log in logs)]
+
+
+def _unpacked(numbers: list[float]) -> Evidence:
+    scalars, logs = numbers[:_SCALARS], numbers[_SCALARS:]
+    if len(logs) not in (sum(_LOGS), sum(_LOGS) + _LOGS[0]) or not all(map(math.isfinite, numbers)):
+        raise ValueError("not a checkpoint of this version")
+    at = scalars[0]
+    traffic_at, bad_from, bad_to = (None if age < 0 else at - age for age in scalars[1:4])
+    return Evidence(
+        at=at,
+        candidate=Count(*scalars[4:7]),
+        stable=Count(*scalars[7:10]),
+        spread=Spread(*scalars[10:13]),
+        hits=scalars[13],
+        load=scalars[14],
+        warm=int(scalars[15]),
+        fired=bool(scalars[16]),
+        traffic_at=traffic_at,
+        bad_from=bad_from,
+        bad_to=bad_to,
+        regressed=tuple(logs[: _LOGS[0]]),
+        fine=tuple(logs[_LOGS[0] : sum(_LOGS)]),
+        relative=tuple(logs[sum(_LOGS) :]),
+    )
+
+
+def _short(number: float, digits: int) -> float:
+    rounded = round(number, digits)
+    return int(rounded) if rounded == int(rounded) else rounded

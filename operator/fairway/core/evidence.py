@@ -1,0 +1,221 @@
+"""From counts to evidence: betting processes that a healthy candidate cannot win, however often one looks.
+
+Everything is in natural logarithms. Let ``n_c, e_c`` be the candidate's requests and bad requests of an interval and
+``n_s, e_s`` stable's at the same time, R the ratio of their risks. Given ``e_c + e_s``, ``e_c`` is binomial with
+``theta(R) = n_c R / (n_c R + n_s)``: the unknown, moving base rate is gone (Lindon & Malek, NeurIPS 2022; Turner, Ly &
+Gruenwald 2024). The processes below are non-negative supermartingales under their nulls, at every rate, because
+``E[a^e_c b^e_s] <= exp(n_c p_c (a-1) + n_s p_s (b-1)) <= 1``. So each *ever* reaches 1/alpha with probability at most
+alpha (Ville 1939), and the minimum of two tests the union of their nulls.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from fairway.core.counters import Count
+from fairway.core.counts import Interval
+from fairway.core.verdict import ObjectivePlan, Question
+
+MULTIPLIERS = (1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 100.0)
+"""Alternatives of the tests against a candidate, as multiples of the null's bound."""
+R_REGRESSED = 1.5
+"""``below`` tests a risk ratio over this, beside the rate over the limit."""
+R_BAD = 2.0
+"""Healthy is tested against a candidate that is at least this much worse than stable."""
+OK_MULTIPLIERS = (1 / 8, 1 / 4, 1 / 2, 3 / 4)
+BETA = 0.05
+COLD_INTERVALS = 2
+"""Intervals with requests that latency leaves out: caches are cold."""
+SCRAPES_APART = 0.9
+"""Part of a scrape interval between the first and the last bad sample that proves two scrapes of one pod: a single
+moment's burst shows in all scrapes of less than one interval, whatever the pods' phases."""
+_HISTORY = 180
+_NOTHING = (0.0,) * len(MULTIPLIERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How bursty stable is: moments of its bad requests per scrape over about the last 180 scrapes."""
+
+    count: float = 0.0
+    total: float = 0.0
+    squares: float = 0.0
+
+    def plus(self, bad: float) -> "Spread":
+        """Add one scrape; beyond 180 the old ones fade, so that three numbers are enough to remember them."""
+        keep = min(1.0, (_HISTORY - 1) / self.count) if self.count else 1.0
+        return Spread(self.count * keep + 1, self.total * keep + bad, self.squares * keep + bad * bad)
+
+    @property
+    def phi(self) -> float:
+        """Variance over mean, at least 1 and 1 without bad requests.
+
+        Log factors are divided by it: predictable and >= 1, so the bounds stay valid (Jensen), and bursts weigh less.
+        """
+        if self.count < 2 or self.total <= 0:  # noqa: PLR2004
+            return 1.0
+        mean = self.total / self.count
+        return max(1.0, (self.squares - self.total * mean) / (self.count - 1) / mean)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that is known about one objective in one run: sufficient statistics of its tests, and totals to show."""
+
+    at: float = 0.0
+    """End of the last counted interval, epoch seconds; 0 before the first."""
+    candidate: Count = field(default_factory=Count)
+    stable: Count = field(default_factory=Count)
+    spread: Spread = field(default_factory=Spread)
+    hits: float = 0.0
+    """Sum of capped e_c / phi; with ``load`` all that M_abs needs, for any limit."""
+    load: float = 0.0
+    """Sum of n_c / phi."""
+    regressed: tuple[float, ...] = _NOTHING
+    """log prod LR(R_j, 1.5) for each multiplier."""
+    relative: tuple[float, ...] = ()
+    """The same against relativeToStable.atMost; empty without one."""
+    fine: tuple[float, ...] = (0.0,) * len(OK_MULTIPLIERS)
+    """log prod LR(R_j, 2) for the alternatives that are better than twice as bad."""
+    warm: int = 0
+    """Intervals in which the candidate had requests."""
+    traffic_at: float | None = None
+    """End of the last interval in which the candidate had requests."""
+    bad_from: float | None = None
+    bad_to: float | None = None
+    fired: bool = False
+    """A test against the candidate has reached its bound. It stays: Ville's inequality speaks of *ever*."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What the tests of a run must reach."""
+
+    needed: float
+    """ln(1/alpha) of one test."""
+    alone: bool
+    """Nothing else serves: M_abs alone decides."""
+
+
+def bar(question: Question) -> Bar:
+    """Split alpha evenly over the count tests, half of it kept for the watch window (a union bound).
+
+    Dry-run objectives decide nothing and take no part of it.
+    """
+    alone = question.stable is None
+    deciding = [o for o in question.objectives if not o.dry_run]
+    tests = sum(1 if alone or o.relative is None else 2 for o in deciding)
+    return Bar(math.log(2 * max(1, tests) / question.alpha), alone)
+
+
+# --- growing ----------------------------------------------------------------------------------------------------
+
+
+def weigh(evidence: Evidence, objective: ObjectivePlan, bar: Bar, interval: Interval) -> Evidence:
+    """Return the evidence after one more interval."""
+    grown = _counted(evidence, objective, interval) if interval.counted else evidence
+    if interval.stable.requests > 0:
+        grown = replace(grown, spread=evidence.spread.plus(interval.stable.bad))
+    fires = in_two_scrapes(grown, interval.scrape) and against(grown, objective, bar) >= bar.needed
+    return replace(grown, fired=grown.fired or fires)
+
+
+def _counted(evidence: Evidence, objective: ObjectivePlan, interval: Interval) -> Evidence:
+    candidate, stable = interval.candidate, interval.stable
+    seen = replace(evidence, at=interval.end)
+    if candidate.requests > 0:
+        seen = replace(seen, warm=evidence.warm + 1, traffic_at=interval.end)
+    if objective.kind == "latency" and evidence.warm < COLD_INTERVALS:
+        return seen
+    phi = evidence.spread.phi
+    capped = replace(candidate, bad=min(candidate.bad, max(3, math.ceil(0.25 * candidate.requests))))
+    strict = replace(candidate, bad=candidate.strict), replace(stable, bad=stable.strict)
+    return replace(
+        seen,
+        candidate=evidence.candidate + candidate,
+        stable=evidence.stable + stable,
+        hits=evidence.hits + capped.bad / phi,
+        load=evidence.load + candidate.requests / phi,
+        regressed=_bet(evidence.regressed, (capped, stable), R_REGRESSED, MULTIPLIERS, phi),
+        relative=_bet(evidence.relative or _NOTHING, (capped, stable), objective.relative, MULTIPLIERS, phi),
+        fine=_bet(evidence.fine, strict, R_BAD, OK_MULTIPLIERS, phi),
+        bad_from=interval.bad_from if evidence.bad_from is None else evidence.bad_from,
+        bad_to=interval.bad_to or evidence.bad_to,
+    )
+
+
+def _bet(
+    logs: tuple[float, ...], counts: tuple[Count, Count], bound: float | None, multipliers: Sequence[float], phi: float
+) -> tuple[float, ...]:
+    """Add an interval's log likelihood ratios; one without requests on either side tells nothing about a ratio."""
+    if bound is None:
+        return ()
+    if counts[0].requests <= 0 or counts[1].requests <= 0:
+        return logs
+    return tuple(
+        log + log_ratio(counts[0], counts[1], bound, bound * multiplier) / phi
+        for log, multiplier in zip(logs, multipliers, strict=True)
+    )
+
+
+def log_ratio(candidate: Count, stable: Count, null: float, alternative: float) -> float:
+    """Return ln LR(alternative, null) of one interval, both being risk ratios candidate/stable.
+
+    ``(theta(R1)/theta(R0))^e_c ((1-theta(R1))/(1-theta(R0)))^e_s`` (Turner, Ly & Gruenwald 2024).
+    """
+    shared = math.log(candidate.requests * null + stable.requests)
+    shared -= math.log(candidate.requests * alternative + stable.requests)
+    return candidate.bad * math.log(alternative / null) + (candidate.bad + stable.bad) * shared
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+
+def against(evidence: Evidence, objective: ObjectivePlan, bar: Bar) -> float:
+    """Return the strongest test's log evidence against the candidate: ``below``, or ``relativeToStable``.
+
+    ``below: L`` is min(M_rel(1.5), M_abs(L)); ``relativeToStable`` is min(M_rel(atMost), M_abs(above)).
+    """
+    below = absolute(evidence, objective.limit)
+    if bar.alone:
+        return below
+    below = min(below, log_mean(evidence.regressed))
+    if not evidence.relative:
+        return below
+    return max(below, min(log_mean(evidence.relative), absolute(evidence, objective.relative_floor)))
+
+
+def in_two_scrapes(evidence: Evidence, scrape: float) -> bool:
+    """Return whether the candidate's bad requests showed in two scrapes, ``scrape`` seconds apart."""
+    if evidence.bad_from is None or evidence.bad_to is None:
+        return False
+    return evidence.bad_to - evidence.bad_from >= SCRAPES_APART * scrape
+
+
+def absolute(evidence: Evidence, limit: float) -> float:
+    """Return ln M_abs: ``mean_j exp(sum_k [e_c ln r_j - n_c limit (r_j - 1)])``.
+
+    A Poisson bound on Bernoulli counts (Wald 1945), mixed over r_j (Lindon et al., KDD 2022).
+    """
+    return log_mean([evidence.hits * math.log(r) - evidence.load * limit * (r - 1) for r in MULTIPLIERS])
+
+
+def is_fine(evidence: Evidence, objective: ObjectivePlan) -> bool:
+    """Return whether M_ok reached 1/beta and the observed rate is within the limit."""
+    return log_mean(evidence.fine) >= math.log(1 / BETA) and within(evidence, objective)
+
+
+def is_sufficient(evidence: Evidence, objective: ObjectivePlan) -> bool:
+    """Return whether minRequests were seen with the rate within the limit. This route carries no bound."""
+    return evidence.candidate.requests >= objective.min_requests and within(evidence, objective)
+
+
+def within(evidence: Evidence, objective: ObjectivePlan) -> bool:
+    """Return whether the observed rate keeps the promise; with inexact buckets every doubtful request is bad."""
+    return evidence.candidate.strict <= objective.limit * evidence.candidate.requests
+
+
+def log_mean(logs: Sequence[float]) -> float:
+    """Return ln of the mean of exponentials, without overflow."""
+    top = max(logs)
+    return top + math.log(sum(math.exp(log - top) for log in logs) / len(logs))

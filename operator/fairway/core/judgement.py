@@ -1,0 +1,160 @@
+"""From evidence to words and verdicts: what a rollout may act on and what a person reads."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from fairway.api.status import VerdictState
+from fairway.api.types import format_duration, format_latency
+from fairway.core import checkpoint
+from fairway.core.counters import Count
+from fairway.core.evidence import Bar, Evidence, absolute, against, bar, in_two_scrapes, is_fine, is_sufficient
+from fairway.core.objectives import Edges, Side
+from fairway.core.verdict import ObjectivePlan, ObjectiveReading, Question, Reading
+
+SILENCE = 120.0
+"""Seconds with weight and without requests until the verdict is NoTraffic (design: analysis.md)."""
+PATIENCE = 30.0
+"""Seconds without a sample, or three scrape intervals if that is longer, until the verdict is NoData."""
+PRECEDENCE: tuple[VerdictState, ...] = (
+    "Regressed",
+    "ProviderError",
+    "NoData",
+    "SharedDegradation",
+    "NoTraffic",
+    "Undecided",
+    "Healthy",
+)
+"""The run's verdict is the first of these that any deciding objective has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why there is nothing to judge by: ProviderError or NoData, and the reason in one line."""
+
+    state: VerdictState
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One objective of a run: what is known and what stands in the way."""
+
+    objective: ObjectivePlan
+    evidence: Evidence = field(default_factory=Evidence)
+    trouble: Trouble | None = None
+    edges: Edges | None = None
+    newest: Mapping[Side, float] = field(default_factory=dict)
+    """Time of the last sample of each revision, epoch seconds."""
+    scrape: float | None = None
+
+
+def judge(question: Question, cases: list[Case], now: float) -> Reading:
+    """Return the verdict about a run; dry-run objectives are shown and decide nothing."""
+    readings = tuple(_reading(question, case, now) for case in cases)
+    deciding = [reading for reading in readings if not reading.dry_run]
+    worst = min(deciding, key=lambda reading: PRECEDENCE.index(reading.state), default=None)
+    return Reading(
+        run=question.run,
+        state=worst.state if worst else "Healthy",
+        at=now,
+        message=(worst.message or "") if worst else "no objective decides",
+        objectives=readings,
+        checkpoint=checkpoint.dump(question, {case.objective.name: case.evidence for case in cases}),
+    )
+
+
+def _reading(question: Question, case: Case, now: float) -> ObjectiveReading:
+    objective, evidence = case.objective, case.evidence
+    terms = bar(question)
+    state, why = _state(question, case, terms, now)
+    rate, stable_rate = _rate(evidence.candidate), _rate(evidence.stable)
+    reading = ObjectiveReading(
+        name=objective.name,
+        state=state,
+        limit=objective.text,
+        rate=rate,
+        stable_rate=stable_rate,
+        value=_value(case, rate),
+        stable_value=None if terms.alone else _value(case, stable_rate),
+        log10_evidence=round(against(evidence, objective, terms) / math.log(10), 2),
+        log10_needed=round(terms.needed / math.log(10), 2),
+        requests=round(evidence.candidate.requests),
+        bad=round(evidence.candidate.bad),
+        sufficient=is_sufficient(evidence, objective),
+        dry_run=objective.dry_run,
+    )
+    return _with_message(reading, why, evidence, now)
+
+
+def _state(question: Question, case: Case, terms: Bar, now: float) -> tuple[VerdictState, str | None]:
+    """Return the first that holds, in the order of PRECEDENCE, and the reason where the numbers do not tell it."""
+    objective, evidence = case.objective, case.evidence
+    trouble = case.trouble or _blind(question, case, now)
+    if evidence.fired:
+        return "Regressed", None
+    if trouble:
+        return trouble.state, trouble.message
+    if _is_shared(case, terms):
+        return "SharedDegradation", "over the limit, but no evidence that it is worse than stable"
+    quiet = now - max(question.since, evidence.traffic_at or 0.0)
+    if question.weight > 0 and quiet >= SILENCE:
+        return "NoTraffic", f"no requests for {format_duration(quiet)}"
+    sufficient = is_sufficient(evidence, objective)
+    if is_fine(evidence, objective) or (terms.alone and sufficient):
+        return "Healthy", None
+    return "Undecided", None if sufficient else "not enough evidence yet"
+
+
+def _is_shared(case: Case, terms: Bar) -> bool:
+    """Return whether the absolute test fired and the relative one did not."""
+    objective, evidence = case.objective, case.evidence
+    if terms.alone or not in_two_scrapes(evidence, case.scrape or 0.0):
+        return False
+    return absolute(evidence, objective.limit) >= terms.needed > against(evidence, objective, terms)
+
+
+def _blind(question: Question, case: Case, now: float) -> Trouble | None:
+    """Return why the samples do not show the present, if so. A candidate without series may just have no requests."""
+    patience = max(PATIENCE, 3 * (case.scrape or 0.0))
+    if now - question.since <= patience:
+        return None
+    metric = case.objective.metric
+    if not case.newest:
+        return Trouble("NoData", f"no series {metric} from the pods of this model: are they scraped?")
+    age = now - max(case.newest.values())
+    if age > patience:
+        return Trouble("NoData", f"no sample of {metric} for {format_duration(age)}")
+    lag = now - case.newest.get("candidate", now)
+    if lag > patience:
+        return Trouble("NoData", f"no sample of {metric} from the candidate for {format_duration(lag)}")
+    return None
+
+
+def _with_message(reading: ObjectiveReading, why: str | None, evidence: Evidence, now: float) -> ObjectiveReading:
+    """Add the one line that status, Event and log show."""
+    beside = f" vs {reading.stable_value} stable" if reading.stable_value else ""
+    parts = [
+        f"{reading.value or 'no requests'}{beside} (limit {reading.limit})",
+        f"evidence 10^{reading.log10_evidence:.1f} of 10^{reading.log10_needed:.1f}",
+        f"{reading.requests} requests",
+    ]
+    if evidence.bad_from is not None:
+        parts.append(f"first bad sample {format_duration(now - evidence.bad_from)} ago")
+    if why:
+        parts.insert(0, why)
+    return replace(reading, message=f"{reading.name}: {', '.join(parts)}")
+
+
+def _rate(count: Count) -> float | None:
+    return count.bad / count.requests if count.requests > 0 else None
+
+
+def _value(case: Case, rate: float | None) -> str | None:
+    """Write a rate for people: ``3.1%``, or ``4.2% slower than 50ms``."""
+    if rate is None:
+        return None
+    percent = rate * 100
+    share = f"{percent:.2g}%" if percent < 10 else f"{percent:.3g}%"  # noqa: PLR2004
+    edge = case.edges.high if case.edges else case.objective.edge
+    return share if edge is None else f"{share} slower than {format_latency(edge * case.objective.unit)}"

@@ -1,0 +1,179 @@
+"""Two fakes: a simulated Prometheus (a world of scraped pods), and a scriptable HTTP server on loopback."""
+
+import json
+import random
+import re
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from fairway.ports import RawSeries, Selector
+
+# --- a world of pods ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Pod:
+    """A pod with its own requests: (time, failed, seconds); labelled counters appear with their first request."""
+
+    name: str
+    namespace: str = "ml"
+    phase: float = 0.0
+    scrape: float = 5.0
+    born: float = 0.0
+    died: float = float("inf")
+    restarts: tuple[float, ...] = ()
+    missed: tuple[tuple[float, float], ...] = ()
+    job: str = "models"
+    buckets: tuple[float, ...] = (0.01, 0.05, 0.1, 1.0)
+    requests: list[tuple[float, bool, float]] = field(default_factory=list)
+    _memo: dict = field(default_factory=dict)
+
+    def serve(self, start: float, end: float, rate: float, bad: float, *, seed: int = 0, slow: float = 0.0) -> "Pod":
+        """Evenly spaced requests, of which a random share fails or is slow."""
+        dice = random.Random(f"{seed}{self.name}{start}")
+        for i in range(round((end - start) * rate)):
+            seconds = 0.2 if dice.random() < slow else 0.02
+            self.requests.append((start + i / rate, dice.random() < bad, seconds))
+        self.requests.sort()
+        return self
+
+    def counted(self, start: float, end: float) -> tuple[int, int]:
+        """Requests and failures in (start, end]: the truth."""
+        inside = [r for r in self.requests if start < r[0] <= end]
+        return len(inside), sum(r[1] for r in inside)
+
+    def scrapes(self, start: float, end: float) -> list[float]:
+        first = int((max(start, self.born) - self.phase) // self.scrape)
+        times = [self.phase + k * self.scrape for k in range(first, int((end - self.phase) // self.scrape) + 1)]
+        return [
+            t
+            for t in times
+            if max(start, self.born) < t <= min(end, self.died) and not any(a < t <= b for a, b in self.missed)
+        ]
+
+    def series(self, metric: str, start: float, end: float) -> list[RawSeries]:
+        times = self.scrapes(start, end)
+        identity = {"__name__": metric, "namespace": self.namespace, "pod": self.name}
+        identity |= {"job": self.job, "instance": self.name}
+        found = []
+        for labels, births, hits in self._counters(metric.endswith("_bucket")):
+            samples = tuple(sample for t in times if (sample := self._sample(t, births, hits)))
+            if samples:
+                found.append(RawSeries({**identity, **labels}, samples))
+        return found
+
+    def _counters(self, histogram: bool) -> list[tuple[dict[str, str], list[float], list[float]]]:
+        """Labels, times at which the series may be born, times at which it counts."""
+        key = histogram, len(self.requests)
+        if key not in self._memo:
+            every = [r[0] for r in self.requests]
+            if histogram:
+                edges = [*((f"{e:g}", e) for e in self.buckets), ("+Inf", float("inf"))]
+                made = [({"le": text}, every, [r[0] for r in self.requests if r[2] <= edge]) for text, edge in edges]
+            else:
+                good, bad = ([r[0] for r in self.requests if r[1] == failed] for failed in (False, True))
+                made = [({"status": "200"}, good, good), ({"status": "500"}, bad, bad)]
+            self._memo[key] = made
+        return self._memo[key]
+
+    def _sample(self, t: float, births: list[float], hits: list[float]) -> tuple[float, float] | None:
+        process = max((r for r in self.restarts if r <= t), default=float("-inf"))
+        if bisect_right(births, t) == bisect_right(births, process):
+            return None
+        return t, float(bisect_right(hits, t) - bisect_right(hits, process))
+
+
+@dataclass
+class World:
+    """A MetricsSource that scrapes pods, with the time as it stands on ``clock``."""
+
+    clock: "Clock"
+    pods: list[Pod] = field(default_factory=list)
+    ingestion: float = 0.1
+    forgets_before: float = float("-inf")
+    failure: Exception | None = None
+    too_many: int = 10**9
+    asked: list[tuple[float, Selector, float]] = field(default_factory=list)
+
+    async def raw(self, selectors, window):
+        now = self.clock.now()
+        self.asked += [(now, selector, window) for selector in selectors]
+        if self.failure:
+            raise self.failure
+        start = max(now - window, self.forgets_before)
+        return [
+            series
+            for selector in selectors
+            for pod in self.pods
+            for series in pod.series(selector.metric, start, now - self.ingestion)
+            if all(_matches(m, series.labels) for m in selector.matchers)
+        ]
+
+
+def _matches(matcher, labels):
+    value = labels.get(matcher.label, "")
+    hit = re.fullmatch(matcher.value, value) is not None if "~" in matcher.op else value == matcher.value
+    return hit != matcher.op.startswith("!")
+
+
+@dataclass
+class Clock:
+    """A movable clock."""
+
+    time: float = 1000.0
+
+    def now(self) -> float:
+        return self.time
+
+
+# --- an HTTP server -----------------------------------------------------------------------------------------------
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class FakePrometheus:
+    """Answers POST /api/v1/query as it is told and remembers what it was asked."""
+
+    answer: Answer | None = None
+    requests: list[tuple[dict[str, str], dict[str, str]]] = field(default_factory=list)
+    url: str = ""
+
+    async def __aenter__(self) -> "FakePrometheus":
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/prometheus"
+        return self
+
+    async def __aexit__(self, *_) -> None:
+        await self._runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        form = {k: str(v) for k, v in (await request.post()).items()}
+        self.requests.append(({"method": request.method, "path": request.path, **request.headers}, form))
+        assert self.answer is not None
+        return await self.answer(request)
+
+
+def matrix(*series: tuple[dict[str, str], list[list]], **more) -> Answer:
+    """A good answer."""
+    result = [{"metric": labels, "values": values} for labels, values in series]
+    return document({"status": "success", "data": {"resultType": "matrix", "result": result}, **more})
+
+
+def document(content) -> Answer:
+    return text(json.dumps(content), content_type="application/json")
+
+
+def text(body: str, *, status: int = 200, **more) -> Answer:
+    async def answer(_request):
+        return web.Response(text=body, status=status, **more)
+
+    return answer
