@@ -11,7 +11,8 @@ from . import settings
 from .shell import wait_for
 
 _MOUNT = Path("/sys/fs/cgroup")
-_V1_CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb", "systemd")
+# `unified` is where runc keeps cgroup v2 beside v1.
+_V1 = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb", "systemd", "unified")
 
 
 def _unified() -> bool:
@@ -22,7 +23,7 @@ def roots() -> list[Path]:
     """Return our folder in each hierarchy of this machine, without links (`cpu` may be one to `cpu,cpuacct`)."""
     if _unified():
         return [_MOUNT / settings.CGROUP]
-    present = {(_MOUNT / name).resolve() for name in _V1_CONTROLLERS if (_MOUNT / name).is_dir()}
+    present = {(_MOUNT / name).resolve() for name in _V1 if (_MOUNT / name).is_dir()}
     return sorted(folder / settings.CGROUP for folder in present)
 
 
@@ -39,13 +40,18 @@ def ensure() -> None:
                 (folder / name).write_text((folder.parent / name).read_text())
 
 
+def _folders(top: Path) -> list[Path]:
+    """List the tree, the leaves first; runc may be removing parts of it at this very moment, which os.walk takes."""
+    return [Path(folder) for folder, _, _ in os.walk(top, topdown=False)]
+
+
 def members() -> set[int]:
     """Return the pids of every process in our pods."""
     found: set[int] = set()
-    for folder in roots():
-        for listing in folder.rglob("cgroup.procs"):
+    for root in roots():
+        for folder in _folders(root):
             with contextlib.suppress(OSError):
-                found.update(int(line) for line in listing.read_text().split())
+                found.update(int(line) for line in (folder / "cgroup.procs").read_text().split())
     return found
 
 
@@ -59,9 +65,7 @@ def remove() -> None:
         return not members()
 
     wait_for(emptied, "processes of pods ended", seconds=20)
-    for folder in roots():
-        for path in sorted((entry for entry in folder.rglob("*") if entry.is_dir()), reverse=True):
+    for root in roots():
+        for folder in _folders(root):
             with contextlib.suppress(OSError):
-                path.rmdir()
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+                folder.rmdir()

@@ -64,9 +64,10 @@ def _remove_links() -> None:
         if link.is_symlink() and str(link.readlink()).startswith(f"{settings.STATE}/"):
             link.unlink()
     results = Path("/var/lib/cni/results")
-    for path in results.glob("fairway-*") if results.is_dir() else ():
+    for path in results.iterdir() if results.is_dir() else ():
         with contextlib.suppress(OSError):
-            path.unlink()
+            if f"{settings.STATE}/" in path.read_text():
+                path.unlink()
 
 
 def purge() -> None:

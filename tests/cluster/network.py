@@ -51,7 +51,7 @@ def cni_configuration() -> dict[str, object]:
 def ensure() -> None:
     """Create what is missing; every command may be repeated."""
     write_file(settings.CNI_CONFIG / "10-fairway.conflist", json.dumps(cni_configuration(), indent=1))
-    if not Path(f"/sys/class/net/{settings.BRIDGE}").exists():
+    if not _bridge_exists():
         run(["ip", "link", "add", settings.BRIDGE, "type", "bridge"])
     run(["ip", "address", "replace", settings.bridge_address(), "dev", settings.BRIDGE])
     run(["ip", "link", "set", settings.BRIDGE, "up"])
@@ -61,6 +61,10 @@ def ensure() -> None:
     _ensure_rule("nat", "POSTROUTING", _OUTBOUND)
     for rule in _FORWARD:
         _ensure_rule("filter", "FORWARD", rule)
+
+
+def _bridge_exists() -> bool:
+    return run(["ip", "link", "show", settings.BRIDGE], check=False).returncode == 0
 
 
 def _kernel_settings() -> None:
@@ -94,7 +98,7 @@ def _ensure_rule(table: str, chain: str, rule: tuple[str, ...]) -> None:
 def remove() -> None:
     """Take the bridge and every rule of ours and of our kube-proxy and kubelet away; give settings their old values."""
     _restore_kernel_settings()
-    if Path(f"/sys/class/net/{settings.BRIDGE}").exists():
+    if _bridge_exists():
         run(["ip", "link", "delete", settings.BRIDGE])
     for family in ("iptables", "ip6tables"):
         for table in ("nat", "filter", "mangle"):

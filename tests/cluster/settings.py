@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -41,7 +42,8 @@ KUBELET_ROOT = STATE / "kubelet"
 
 NODE_NAME = "fairway-node"
 BRIDGE = "fairway0"
-CGROUP = "fairway"
+# Pods below it are ended by `down`, so it must never be that of a cluster with another state folder.
+CGROUP = f"fairway-{hashlib.sha256(bytes(STATE)).hexdigest()[:8]}"
 POD_CIDR = "10.244.0.0/22"
 POD_GATEWAY = "10.244.0.1"
 SERVICE_CIDR = "10.96.0.0/16"

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from examples.churn.faults import Effects
+from examples.churn.model import load
 from examples.churn.server import create_app, main
 from examples.churn.switches import Crash, SwitchError, Switches
 from examples.churn.train import train
@@ -82,7 +83,7 @@ def series(method: str, handler: str, status: int) -> str:
 async def test_predicts(trained: Path) -> None:
     async with serving(trained, World()) as client:
         answer = await client.post("/predict", json=SAMPLE)
-        # The folded scaling must not change the model: a large tumour is malignant, a small smooth one is not.
+        # Known cases: a large tumour is malignant, a small smooth one is not.
         small = {**SAMPLE, "mean_radius": 9, "mean_perimeter": 57, "mean_area": 250, "mean_concavity": 0.01}
         benign = await client.post("/predict", json=small)
     assert answer.status_code == 200
@@ -91,19 +92,17 @@ async def test_predicts(trained: Path) -> None:
     assert benign.json()["probability"] < 0.05
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        "{",
-        "[]",
-        "{}",
-        json.dumps({**SAMPLE, "mean_area": "large"}),
-        json.dumps({**SAMPLE, "mean_area": -1}),
-        json.dumps({**SAMPLE, "mean_area": float("nan")}),
-        json.dumps({**SAMPLE, "mean_area": float("inf")}),
-        json.dumps({**SAMPLE, "age": 3}),
-    ],
-)
+def test_probability_is_scikit_learns(trained: Path) -> None:
+    model = load(trained)
+    rows = [list(SAMPLE.values()), [0.0] * 6, [1e6] * 6, [9, 20, 57, 250, 0.1, 0.01]]
+    expected = model.classifier.predict_proba(rows)[:, 1]
+    assert [model.probability(row) for row in rows] == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+ODD = [{"mean_area": "large"}, {"mean_area": -1}, {"mean_area": float("nan")}, {"mean_area": float("inf")}, {"age": 3}]
+
+
+@pytest.mark.parametrize("body", ["{", "[]", "{}", *(json.dumps(SAMPLE | odd) for odd in ODD)])
 async def test_bad_input_is_the_clients(trained: Path, body: str) -> None:
     async with serving(trained, World()) as client:
         answer = await client.post("/predict", content=body, headers={"content-type": "application/json"})
@@ -236,32 +235,18 @@ async def test_hold_and_stream(trained: Path) -> None:
 
 
 def test_switches() -> None:
-    assert Switches.read({}) == Switches()
     assert Switches.read({"FAULT_CRASH": "", "PORT": "", "FAULT_LATENCY": ""}) == Switches()
     assert Switches.read({"FAULT_CRASH": "after:1.5"}).crash == Crash("after", 1.5)
     assert Switches.read({"FAULT_CRASH": "request:7"}).crash == Crash("request", 7)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("MODEL_VERSION", "1\r\nx: y"),
-        ("MODEL_VERSION", "v" * 64),
-        ("FAULT_ERROR_SHARE", "1.01"),
-        ("FAULT_ERROR_SHARE", "50%"),
-        ("FAULT_ERROR_SHARE", "nan"),
-        ("FAULT_LATENCY", "-1"),
-        ("FAULT_LATENCY", "100ms"),
-        ("FAULT_LATENCY_SHARE", "2"),
-        ("LOAD_SECONDS", "inf"),
-        ("FAULT_CRASH", "maybe"),
-        ("FAULT_CRASH", "request:0"),
-        ("FAULT_CRASH", "after:"),
-        ("PORT", "0"),
-        ("PORT", "70000"),
-    ],
-)
-def test_bad_switches_end_the_start(name: str, value: str, capsys) -> None:
+BAD = """FAULT_ERROR_SHARE=1.01 FAULT_ERROR_SHARE=50% FAULT_ERROR_SHARE=nan FAULT_LATENCY=-1 FAULT_LATENCY=100ms
+FAULT_LATENCY_SHARE=2 LOAD_SECONDS=inf FAULT_CRASH=maybe FAULT_CRASH=request:0 FAULT_CRASH=after: PORT=0 PORT=70000"""
+
+
+@pytest.mark.parametrize("text", [*BAD.split(), "MODEL_VERSION=1\r\nx: y", f"MODEL_VERSION={'v' * 64}"])
+def test_bad_switches_end_the_start(text: str, capsys) -> None:
+    name, _, value = text.partition("=")
     with pytest.raises(SwitchError, match=name):
         Switches.read({name: value})
     assert main({name: value}) == 2

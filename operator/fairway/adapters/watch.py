@@ -1,7 +1,9 @@
 """Kopf as the watcher: every event goes to the store and the queue, nothing is ever written."""
 
 import logging
+import os
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import kopf
@@ -9,6 +11,8 @@ from kopf._core.engines.peering import Identity
 
 from fairway.core import names
 from fairway.ports import Manifest
+
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 Seen = Callable[[str | None, Manifest], None]
 Resource = tuple[str, str, str, str, bool]
@@ -34,7 +38,17 @@ def build(resources: Sequence[Resource], seen: Seen) -> tuple[kopf.OperatorRegis
 
 
 def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+    return _service_account() or kopf.login_with_kubeconfig(**kwargs)
+
+
+def _service_account() -> kopf.ConnectionInfo | None:
+    """Log in as the pod by the address that the kubelet gives: Kopf's own way needs the cluster's DNS to work."""
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT")
+    if not host or not port:
+        return None
+    server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    token = (ACCOUNT / "token").read_text(encoding="utf-8").strip()
+    return kopf.ConnectionInfo(server=server, ca_path=ACCOUNT / "ca.crt", scheme="Bearer", token=token)
 
 
 def _handler(kind: str, group: str, version: str, seen: Seen) -> Callable[..., Awaitable[None]]:

@@ -27,6 +27,8 @@ LATER, LATER_TIMES = 1.0, 60
 TOGETHER = 0.1
 """Questions due within this many seconds share a query."""
 MIN_WINDOW, MAX_WINDOW = 90.0, 3600.0
+HISTORY = 900.0
+"""Seconds that a new run looks back once, to know how bursty stable's errors are before it judges by them."""
 GUESS = 15.0
 """Scrape interval in seconds while nothing is known about it."""
 TOO_LARGE_PAUSE = 60.0
@@ -45,6 +47,7 @@ class _Track:
     edges: Edges | None = None
     all_edges: bool = False
     """The bucket at the limit is missing: ask for all of them once, to choose others."""
+    look_back: bool = False
     due: float = 0.0
     tries: int = 0
     asked: bool = False
@@ -122,7 +125,7 @@ class Analysis:
     def _track(self, question: Question, objective: ObjectivePlan, stored: Evidence | None) -> _Track:
         evidence = stored or Evidence()
         tally = Tally(after=max(question.since, evidence.at), resumed=stored is not None, setting=self._setting)
-        track = _Track(objective, tally, evidence)
+        track = _Track(objective, tally, evidence, look_back=stored is None and question.stable is not None)
         problem = "no metrics provider is configured" if self._source is None else objective.problem
         if problem:
             track.trouble, track.due, track.asked = Trouble("NoData", problem), float("inf"), True
@@ -148,15 +151,16 @@ class Analysis:
     async def poll(self) -> float | None:
         """Ask what is due, one query per metric family and chunk; return the seconds until more is, None for never."""
         horizon = self._clock.now() + TOGETHER
-        families: dict[Family, list[tuple[_Open, _Track]]] = {}
+        queries: dict[tuple[Family, bool], list[tuple[_Open, _Track]]] = {}
         for known in self._open.values():
             for track in known.tracks.values():
                 if track.due <= horizon:
-                    families.setdefault(objectives.family(track.objective), []).append((known, track))
+                    together = objectives.family(track.objective), track.look_back
+                    queries.setdefault(together, []).append((known, track))
         await asyncio.gather(
             *(
                 self._ask_chunk(family, asked[start : start + CHUNK])
-                for family, asked in families.items()
+                for (family, _), asked in queries.items()
                 for start in range(0, len(asked), CHUNK)
             )
         )
@@ -171,17 +175,23 @@ class Analysis:
         try:
             answer = await self._source.raw([_selector(family, asked)], window)
         except TooLargeError as error:
-            if len(asked) > 1:
-                middle = len(asked) // 2
-                await self._ask_chunk(family, asked[:middle])
-                await self._ask_chunk(family, asked[middle:])
-                return
-            self._fail(asked, Trouble("NoData", f"too many series of {family.metric}: {error}"), TOO_LARGE_PAUSE)
+            await self._ask_less(family, asked, error)
         except MetricsError as error:
             self._fail(asked, Trouble("ProviderError", f"the metrics provider: {error}"), None)
         else:
             for known, track in asked:
                 self._take(known, track, answer)
+
+    async def _ask_less(self, family: Family, asked: Sequence[tuple[_Open, _Track]], error: TooLargeError) -> None:
+        middle = len(asked) // 2
+        if middle:
+            await self._ask_chunk(family, asked[:middle])
+            await self._ask_chunk(family, asked[middle:])
+        elif asked[0][1].look_back:
+            asked[0][1].look_back = False
+            await self._ask_chunk(family, asked)
+        else:
+            self._fail(asked, Trouble("NoData", f"too many series of {family.metric}: {error}"), TOO_LARGE_PAUSE)
 
     def _fail(self, asked: Sequence[tuple[_Open, _Track]], trouble: Trouble, pause: float | None) -> None:
         for known, track in asked:
@@ -208,6 +218,7 @@ class Analysis:
             for interval in track.tally.absorb(counts["candidate"], counts["stable"], self._clock.now()):
                 track.evidence = weigh(track.evidence, track.objective, bar(known.question), interval)
                 grew = grew or interval.counted
+        track.look_back = track.look_back and track.tally.start is None
         progress = track.tally.newest.get("candidate") != before and not track.tally.waiting
         track.tries = 0 if progress else track.tries + 1
         track.due = self._next(known.question, track)
@@ -247,7 +258,7 @@ def _window(track: _Track, now: float) -> float:
     """Return the seconds to look back: to the last used sample and one interval further."""
     scrape = track.tally.scrape or GUESS
     used = track.tally.start if track.tally.start is not None else track.tally.after
-    return min(max(MIN_WINDOW, 3 * scrape, now - used + scrape), MAX_WINDOW)
+    return min(max(HISTORY if track.look_back else MIN_WINDOW, 3 * scrape, now - used + scrape), MAX_WINDOW)
 
 
 def _selector(family: Family, asked: Sequence[tuple[_Open, _Track]]) -> Selector:

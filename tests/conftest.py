@@ -1,0 +1,21 @@
+"""Fixtures that need the cluster. Whoever asks for them is marked e2e."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.e2e.harness import Namespace, fresh_namespace, install
+
+
+@pytest.fixture(scope="session")
+def operator() -> None:
+    """The operator, installed with its chart once for all tests."""
+    asyncio.run(install())
+
+
+@pytest.fixture
+async def ns(operator: None) -> AsyncIterator[Namespace]:
+    """A namespace of the test's own, in a cluster that has the operator."""
+    async with fresh_namespace() as namespace:
+        yield namespace

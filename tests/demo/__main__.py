@@ -1,0 +1,99 @@
+"""The command: `python -m tests.demo [--keep]`; the cluster is up and the images are there (`make demo` sees to it)."""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+from tests.cluster import cluster_env
+from tests.demo import acts, install, summary
+from tests.demo.kube import DemoError, Kube
+from tests.demo.story import Story
+from tests.demo.terminal import Terminal
+
+REPORT = install.ROOT / "build" / "demo.json"
+INTERRUPTED = 130
+_MODELS = "modeldeployments.fairway.dev"
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help=f"leave the namespace {acts.NAMESPACE!r} to look around in")
+    return parser.parse_args(arguments)
+
+
+async def play(terminal: Terminal, report: Path, *, keep: bool) -> int:
+    """Install, play, report, clean up; returns the exit code."""
+    # A stop from outside cleans up like Ctrl-C.
+    task = asyncio.current_task()
+    assert task
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    report.unlink(missing_ok=True)  # never the success of an earlier run
+    env = cluster_env()
+    kube = Kube(env)
+    terminal.note("installing the operator and an empty namespace")
+    await install.operator(kube, env["FAIRWAY_PROMETHEUS_CLUSTER_URL"])
+    try:
+        await install.empty_namespace(kube)
+        seen = await Story(kube, terminal, env).tell()
+        outcome = summary.build(seen)
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.write_text(json.dumps(outcome, indent=1) + "\n")
+        if seen.failure:
+            await _explain(kube, terminal)
+        return await _conclude(kube, terminal, outcome)
+    finally:
+        await _leave(kube, terminal, keep=keep)
+
+
+async def _conclude(kube: Kube, terminal: Terminal, outcome: summary.Report) -> int:
+    terminal.heading("What is left of it")
+    terminal.plain(await kube.kubectl("get", _MODELS, "-n", acts.NAMESPACE))
+    for line in summary.table(outcome):
+        terminal.plain(line)
+    for problem in outcome["problems"]:
+        terminal.failure(problem)
+    if outcome["problems"]:
+        return 1
+    terminal.success("the good version serves, the bad ones took themselves out, and no request was lost")
+    return 0
+
+
+async def _explain(kube: Kube, terminal: Terminal) -> None:
+    """Show what a person needs to find out what went wrong."""
+    for words in (
+        (_MODELS, acts.NAME, "-o", "jsonpath={.status}"),
+        ("events", "--sort-by=.lastTimestamp"),
+        ("pods", "-o", "wide"),
+    ):
+        terminal.plain("")
+        terminal.plain(await kube.kubectl("get", *words, "-n", acts.NAMESPACE))
+
+
+async def _leave(kube: Kube, terminal: Terminal, *, keep: bool) -> None:
+    if keep:
+        terminal.note(f"namespace {acts.NAMESPACE!r} stays; the next demo removes it")
+        return
+    terminal.note(f"removing namespace {acts.NAMESPACE!r}; the operator stays")
+    await install.remove_namespace(kube)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the demo; 0 only for exactly the outcome that it is about."""
+    options = parse(arguments)
+    terminal = Terminal(sys.stdout)
+    try:
+        return asyncio.run(play(terminal, REPORT, keep=options.keep))
+    except DemoError as problem:
+        terminal.failure(str(problem))
+        return 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        terminal.failure("interrupted")
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,215 @@
+"""The cluster as a user sees it: kubectl, helm, requests through the gateway. Every wait has an end and says why."""
+
+import asyncio
+import contextlib
+import json
+import os
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.cluster.environment import cluster_env
+from tests.load.generator import Load, Plan
+
+ROOT = Path(__file__).resolve().parents[2]
+OPERATOR = "fairway-system"
+IMAGE = "registry.example/churn"
+Manifest = dict[str, Any]
+
+
+def environment() -> dict[str, str]:
+    """Everything that kubectl and helm need."""
+    found = cluster_env()
+    path = found.pop("PATH_PREPEND")
+    return {**os.environ, **found, "PATH": f"{path}:{os.environ['PATH']}"}
+
+
+async def run(*command: str, stdin: str | None = None, check: bool = True, seconds: float = 120.0) -> str:
+    """Run a program; fail with what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=ROOT,
+        env=environment(),
+        stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            out, err = await process.communicate(stdin.encode() if stdin is not None else None)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise
+    if check and process.returncode:
+        raise AssertionError(f"{' '.join(command)}: {err.decode().strip()}")
+    return out.decode() if not process.returncode else out.decode() + err.decode()
+
+
+async def kubectl(*arguments: str, stdin: str | None = None, check: bool = True) -> str:
+    """kubectl, against the development cluster."""
+    return await run("kubectl", *arguments, stdin=stdin, check=check)
+
+
+async def install() -> None:
+    """Install the operator the way an admin does: with the chart, as pods, with its own rights."""
+    prometheus = environment()["FAIRWAY_PROMETHEUS_CLUSTER_URL"]
+    values = (
+        "image.repository=localhost/fairway,image.tag=dev",
+        f"prometheus.url={prometheus},prometheus.scrapeInterval=5s",
+        "gateway.name=models,gateway.namespace=gateways",
+    )
+    sets = [word for value in values for word in ("--set", value)]
+    await run(
+        "helm", "upgrade", "--install", "fairway", "charts/fairway", "--namespace", OPERATOR, "--create-namespace",
+        *sets, "--wait", "--timeout", "120s", seconds=150.0,
+    )  # fmt: skip
+    # The tag of a development image stays the same: pods of an older build must go.
+    await kubectl("-n", OPERATOR, "rollout", "restart", "deployment/fairway")
+    await kubectl("-n", OPERATOR, "rollout", "status", "deployment/fairway", "--timeout=120s")
+
+
+def model(version: str, *, env: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+    """The spec of the example model; ``env`` are its fault switches."""
+    variables = {"MODEL_VERSION": version, **(env or {})}
+    return {
+        "model": {"version": version, "source": {"commit": "4f2c9d1"}},
+        "runtime": {
+            "image": f"{IMAGE}:1.0.0",
+            "port": 8080,
+            "env": [{"name": name, "value": value} for name, value in variables.items()],
+            "probes": {"startup": {"path": "/readyz"}, "readiness": {"path": "/readyz"}},
+        },
+        "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}},
+        "scaling": {"replicas": 2},
+        **spec,
+    }
+
+
+@dataclass
+class Namespace:
+    """One test's own namespace, with one ModelDeployment named churn unless said otherwise."""
+
+    name: str
+
+    @property
+    def host(self) -> str:
+        """The hostname of this test's model."""
+        return f"{self.name}.models.example"
+
+    async def apply(self, spec: dict[str, Any], name: str = "churn") -> None:
+        """kubectl apply --server-side, as Argo CD would."""
+        manifest = {
+            "apiVersion": "fairway.dev/v1alpha1",
+            "kind": "ModelDeployment",
+            "metadata": {"name": name, "namespace": self.name},
+            "spec": spec,
+        }
+        await kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(manifest))
+
+    async def get(self, kind: str, name: str = "churn") -> Manifest:
+        """One object."""
+        return dict(json.loads(await kubectl("-n", self.name, "get", kind, name, "-o", "json")))
+
+    async def items(self, kind: str, selector: str = "") -> list[Manifest]:
+        """All objects of a kind."""
+        chosen = ("-l", selector) if selector else ()
+        return list(json.loads(await kubectl("-n", self.name, "get", kind, *chosen, "-o", "json"))["items"])
+
+    async def status(self, name: str = "churn") -> dict[str, Any]:
+        """The status of the ModelDeployment."""
+        return dict((await self.get("modeldeployment", name)).get("status", {}))
+
+    async def until(
+        self, what: str, holds: Callable[[dict[str, Any]], Any], seconds: float = 60.0, name: str = "churn"
+    ) -> dict[str, Any]:
+        """Wait until the status says so; fail with the status, the events and the pods."""
+        end = time.monotonic() + seconds
+        status: dict[str, Any] = {}
+        while time.monotonic() < end:
+            status = await self.status(name)
+            if holds(status):
+                return status
+            await asyncio.sleep(0.25)
+        raise AssertionError(f"{what}: not within {seconds:.0f} s\n{await self.story()}")
+
+    async def story(self) -> str:
+        """Everything a person would look at."""
+        parts = [
+            json.dumps(await self.status(), indent=1),
+            await kubectl("-n", self.name, "get", "pods,httproute,events", "-o", "wide", check=False),
+            await kubectl("-n", OPERATOR, "logs", "-l", "app.kubernetes.io/name=fairway", "--tail=30", check=False),
+        ]
+        return "\n".join(parts)
+
+    async def healthy(self, version: str, seconds: float = 60.0) -> dict[str, Any]:
+        """Wait until this version serves and nothing is under way."""
+        return await self.until(f"{version} serves", lambda s: serves(s) == version and s["phase"] == "Healthy", seconds)
+
+    async def weights(self) -> dict[str, int]:
+        """Version -> weight, as the route says it."""
+        route = await self.get("httproute")
+        records = {r["metadata"]["name"]: r["data"]["version"] for r in await self.items("controllerrevisions")}
+        return {records[b["name"]]: b["weight"] for b in route["spec"]["rules"][0]["backendRefs"]}
+
+    async def pods(self, version: str) -> list[Manifest]:
+        """The pods of one version that are not going away."""
+        pods = await self.items("pods", f"fairway.dev/version={version}")
+        return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+    async def events(self) -> list[tuple[str, str]]:
+        """(reason, message) of every event about the ModelDeployment."""
+        events = await self.items("events")
+        about = [e for e in events if e["involvedObject"]["kind"] == "ModelDeployment"]
+        return [(e["reason"], e["message"]) for e in about]
+
+    async def answers(self, seconds: float = 20.0) -> None:
+        """Wait until the gateway serves this model."""
+        end = time.monotonic() + seconds
+        async with aiohttp.ClientSession() as session:
+            while True:
+                async with session.post(self.url, headers={"Host": self.host}, data=sample()) as answer:
+                    if answer.status == 200:
+                        return
+                    assert time.monotonic() < end, f"the gateway answers {answer.status}: {await answer.text()}"
+                await asyncio.sleep(0.2)
+
+    @property
+    def url(self) -> str:
+        """Where the gateway takes predictions."""
+        return f"{environment()['FAIRWAY_GATEWAY_URL']}/predict"
+
+    def load(self, seconds: float, rate: float = 100.0) -> Load:
+        """Constant load through the gateway; use as an async context."""
+        return Load(Plan(url=self.url, host=self.host, rate=rate, seconds=seconds))
+
+
+def sample() -> bytes:
+    """A request's body."""
+    return (ROOT / "examples/churn/sample.json").read_bytes()
+
+
+def serves(status: dict[str, Any]) -> str | None:
+    """The stable version."""
+    return status.get("stable", {}).get("version")
+
+
+def condition(status: dict[str, Any], type_: str) -> tuple[str, str] | None:
+    """(status, reason) of a condition."""
+    return next(((c["status"], c["reason"]) for c in status.get("conditions", ()) if c["type"] == type_), None)
+
+
+@contextlib.asynccontextmanager
+async def fresh_namespace() -> AsyncIterator[Namespace]:
+    """A namespace that goes away afterwards; nobody waits for it."""
+    name = f"e2e-{uuid.uuid4().hex[:6]}"
+    await kubectl("create", "namespace", name)
+    try:
+        yield Namespace(name)
+    finally:
+        await kubectl("delete", "namespace", name, "--wait=false")
