@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from . import settings
@@ -30,10 +30,6 @@ class Daemon:
     env: dict[str, str] = field(default_factory=dict)
     inputs: tuple[Path, ...] = ()
     seconds: float = 60.0
-
-    @property
-    def pid_file(self) -> Path:
-        return settings.PIDS / f"{self.name}.json"
 
     @property
     def log(self) -> Path:
@@ -78,10 +74,18 @@ class Running:
         return uptime - self.start / os.sysconf("SC_CLK_TCK")
 
 
+def _pid_file(name: str) -> Path:
+    return settings.PIDS / f"{name}.json"
+
+
+def _note(process: Running) -> None:
+    write_file(_pid_file(process.name), json.dumps(asdict(process)))
+
+
 def running(name: str) -> Running | None:
     """Find a daemon by its pid file, if that very process still lives."""
     try:
-        record = Running(**json.loads((settings.PIDS / f"{name}.json").read_text()))
+        record = Running(**json.loads(_pid_file(name).read_text()))
     except (OSError, ValueError, TypeError):
         return None
     return record if process_start(record.pid) == record.start else None
@@ -109,8 +113,7 @@ def start(daemon: Daemon) -> bool:
         )
     begun = process_start(child.pid)
     if begun is not None:
-        record = {"name": daemon.name, "pid": child.pid, "start": begun, "fingerprint": wanted}
-        write_file(daemon.pid_file, json.dumps(record))
+        _note(Running(daemon.name, child.pid, begun, wanted))
     # The process outlives this tool; tell Popen not to complain about that.
     child.returncode = 0
     return True
@@ -141,8 +144,10 @@ def stop(name: str, *, seconds: float = 15.0) -> None:
     """Ask, then insist. The pid file goes last, so that a killed `stop` is repeated by the next one."""
     current = running(name)
     if current is not None:
+        # If this run is killed while the process is still ending, the next one must not take it for a healthy one.
+        _note(replace(current, fingerprint="stopping"))
         end_process(current.pid, current.start, seconds=seconds)
-    (settings.PIDS / f"{name}.json").unlink(missing_ok=True)
+    _pid_file(name).unlink(missing_ok=True)
 
 
 def end_process(pid: int, start_time: int, *, seconds: float) -> None:

@@ -31,22 +31,25 @@ async def play(terminal: Terminal, report: Path, *, keep: bool) -> int:
     task = asyncio.current_task()
     assert task
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    report.unlink(missing_ok=True)  # never the success of an earlier run
     env = cluster_env()
     kube = Kube(env)
     terminal.note("installing the operator and an empty namespace")
     await install.operator(kube, env["FAIRWAY_PROMETHEUS_CLUSTER_URL"])
+    await install.empty_namespace(kube)
     try:
-        await install.empty_namespace(kube)
         seen = await Story(kube, terminal, env).tell()
         outcome = summary.build(seen)
-        report.parent.mkdir(parents=True, exist_ok=True)
-        report.write_text(json.dumps(outcome, indent=1) + "\n")
+        _write(report, outcome)
         if seen.failure:
             await _explain(kube, terminal)
         return await _conclude(kube, terminal, outcome)
     finally:
         await _leave(kube, terminal, keep=keep)
+
+
+def _write(report: Path, outcome: summary.Report) -> None:
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(json.dumps(outcome, indent=1) + "\n")
 
 
 async def _conclude(kube: Kube, terminal: Terminal, outcome: summary.Report) -> int:
@@ -64,13 +67,12 @@ async def _conclude(kube: Kube, terminal: Terminal, outcome: summary.Report) -> 
 
 async def _explain(kube: Kube, terminal: Terminal) -> None:
     """Show what a person needs to find out what went wrong."""
-    for words in (
-        (_MODELS, acts.NAME, "-o", "jsonpath={.status}"),
-        ("events", "--sort-by=.lastTimestamp"),
-        ("pods", "-o", "wide"),
-    ):
-        terminal.plain("")
-        terminal.plain(await kube.kubectl("get", *words, "-n", acts.NAMESPACE))
+    for words in (("describe", f"{_MODELS}/{acts.NAME}"), ("get", "pods", "-o", "wide")):
+        try:
+            text = await kube.kubectl(*words, "-n", acts.NAMESPACE)
+        except DemoError as problem:
+            text = str(problem)  # what went wrong before is worth more than this
+        terminal.plain(f"\n{text}")
 
 
 async def _leave(kube: Kube, terminal: Terminal, *, keep: bool) -> None:
@@ -85,6 +87,7 @@ def main(arguments: list[str]) -> int:
     """Run the demo; 0 only for exactly the outcome that it is about."""
     options = parse(arguments)
     terminal = Terminal(sys.stdout)
+    REPORT.unlink(missing_ok=True)  # never the success of an earlier run
     try:
         return asyncio.run(play(terminal, REPORT, keep=options.keep))
     except DemoError as problem:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fairway.api.spec import ALL
 from fairway.api.status import Status
 
 Points = list[tuple[float, int]]
@@ -31,13 +32,18 @@ class Record:
         backends = [ref for rule in route["spec"].get("rules", ()) for ref in rule.get("backendRefs", ())]
         _note(self.by_revision, {ref["name"].rpartition("-")[2]: ref.get("weight", 1) for ref in backends}, at)
 
-    def weights(self, version: str) -> list[int]:
-        """The weights above 0 that a version had, in order."""
-        return [weight for _, weight in self.by_version.get(version, ()) if weight]
+    def climb(self, version: str) -> list[int]:
+        """The weights that a version was given on its way, in order: from above 0 up to 100 or to the fall."""
+        steps: list[int] = []
+        for _, weight in self.by_version.get(version, ()):
+            if steps and (weight == 0 or steps[-1] == ALL):
+                break
+            steps += [weight] if weight else []
+        return steps
 
     def had_weight(self, version: str) -> bool:
         """Whether status or route ever gave it a request."""
-        return bool(self.weights(version)) or any(weight for _, weight in self._routed(version))
+        return bool(self.climb(version)) or any(weight for _, weight in self._routed(version))
 
     def status_zero(self, version: str) -> float | None:
         """When the status took its last weight away; None if it had none or has some."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 
 from fairway.api.status import Status
 from tests.demo import acts
@@ -47,13 +47,13 @@ class Stage:
 
     async def until(self, reached: Callable[[Status], bool], what: str, seconds: float) -> None:
         """Wait until a status says so; raises DemoError at the deadline, or when nothing is seen any more."""
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(seconds), self._changed:
                 await self._changed.wait_for(lambda: self._broken is not None or reached(self.status))
-            if self._broken is None:
-                return
+        except TimeoutError:
+            raise DemoError(f"{what}: not within {seconds:.0f} s") from None
+        if self._broken:
             raise DemoError(f"a watch broke: {self._broken!r}") from self._broken
-        raise DemoError(f"{what}: not within {seconds:.0f} s")
 
     async def see_model(self, model: Manifest) -> None:
         """Take in the ModelDeployment."""

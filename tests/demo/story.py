@@ -36,11 +36,8 @@ class Story:
             try:
                 await self._first()
                 async with Load(self._plan(LONGEST)) as loading:
-                    try:
-                        for act in acts.ACTS:
-                            await self._perform(act, loading)
-                    finally:
-                        load = await loading.stop()
+                    failure = await self._acts(loading)
+                    load = await loading.stop()
             except DemoError as problem:
                 failure = str(problem)
         return Seen(status=self._stage.status, record=self._stage.record, load=load, failure=failure)
@@ -60,19 +57,29 @@ class Story:
                 return
         raise DemoError(f"no answers from {self._url} for {acts.HOST} within {ROUTE:.0f} s")
 
-    async def _perform(self, act: Act, load: Load) -> None:
+    async def _acts(self, load: Load) -> str | None:
+        """Play the acts; return why they broke off, if so."""
+        try:
+            for act in acts.ACTS:
+                await self._perform(act)
+                await asyncio.sleep(AFTERMATH)
+                self._account(act, load.result())
+        except DemoError as problem:
+            return str(problem)
+        return None
+
+    async def _perform(self, act: Act) -> None:
         self._terminal.heading(act.heading)
         await self._kube.apply(manifest.model(act.version, act.env))
-        await self._stage.until(lambda status: ending(status, act.version) is not None, act.heading, act.seconds)
+        ends = f"{act.version} promoted or rolled back"
+        await self._stage.until(lambda status: ending(status, act.version) is not None, ends, act.seconds)
+        # While the former version is warm, a breach still brings it back.
+        await self._stage.until(lambda status: status.former is None, "the end of the watch window", WATCHING)
         ended = ending(self._stage.status, act.version)
         if ended != act.ending:
-            raise DemoError(f"{act.version} was to be {act.ending}, but was {ended}: {self._stage.status.message}")
-        if act.ending == "Promoted":
-            # Until then a breach would bring the former version back.
-            await self._stage.until(lambda status: status.former is None, "the end of the watch window", WATCHING)
-        else:
-            await asyncio.sleep(AFTERMATH)
-        self._account(act, load.result())
+            raise DemoError(
+                f"{act.version} should have been {act.ending}, but was {ended}: {self._stage.status.message}"
+            )
 
     def _account(self, act: Act, load: Result) -> None:
         seconds = seconds_to_zero(act, self._stage.record, load)

@@ -85,7 +85,7 @@ def build(seen: Seen) -> Report:
         "lost": seen.load.lost,
         "unsent": seen.load.unsent,
         "rate": _rate(seen.load),
-        "weights": {act.version: seen.record.weights(act.version) for act in ACTS},
+        "weights": {act.version: seen.record.climb(act.version) for act in ACTS},
         "by_version": {version: _rounded(sums) for version, sums in seen.load.by_version.items()},
         "losses": seen.load.summary()["losses"],
         "reasons": {entry.version: entry.reason for entry in entries},

@@ -47,7 +47,7 @@ class Terminal:
 
     def plain(self, text: str) -> None:
         """Print as it is."""
-        self._print(text)
+        self._print(text.rstrip())
 
     def failure(self, text: str) -> None:
         """Say why this is no success."""

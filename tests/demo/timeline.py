@@ -65,6 +65,8 @@ def _verdict(before: Status, after: Status) -> list[Line]:
     verdict = after.verdict
     if verdict is None or (before.verdict and _numbers(before.verdict) == _numbers(verdict)):
         return []
+    if verdict.state == "Undecided" and not any(o.requests for o in verdict.objectives):
+        return []  # of no requests nothing can be said
     kind: dict[str, Kind] = {"Healthy": "good", "Regressed": "bad"}
     # Regressed comes with the Event RolledBack, which has its numbers.
     details = () if verdict.state == "Regressed" else tuple(o.message or o.name for o in verdict.objectives)

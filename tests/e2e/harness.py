@@ -149,7 +149,11 @@ class Namespace:
 
     async def healthy(self, version: str, seconds: float = 60.0) -> dict[str, Any]:
         """Wait until this version serves and nothing is under way."""
-        return await self.until(f"{version} serves", lambda s: serves(s) == version and s["phase"] == "Healthy", seconds)
+
+        def there(status: dict[str, Any]) -> bool:
+            return serves(status) == version and status["phase"] == "Healthy"
+
+        return await self.until(f"{version} serves", there, seconds)
 
     async def weights(self) -> dict[str, int]:
         """Version -> weight, as the route says it."""
@@ -171,9 +175,10 @@ class Namespace:
     async def answers(self, seconds: float = 20.0) -> None:
         """Wait until the gateway serves this model."""
         end = time.monotonic() + seconds
+        headers = {"Host": self.host, "Content-Type": "application/json"}
         async with aiohttp.ClientSession() as session:
             while True:
-                async with session.post(self.url, headers={"Host": self.host}, data=sample()) as answer:
+                async with session.post(self.url, headers=headers, data=sample()) as answer:
                     if answer.status == 200:
                         return
                     assert time.monotonic() < end, f"the gateway answers {answer.status}: {await answer.text()}"

@@ -28,7 +28,7 @@ async def up(ns: Namespace) -> None:
 
 
 async def test_s6_s7_s55_a_good_version_takes_over_step_by_step(ns: Namespace) -> None:
-    """Given load, when 1.1.0 is applied, then 20, 50, 100 with ready pods, the same pods serve, no request is lost."""
+    """Given load, when 1.1.0 is applied, then 20, 50, 100; the same pods serve and no request is lost."""
     await up(ns)
     async with ns.load(180) as load:
         await ns.apply(judged(ns, "1.1.0"))
@@ -47,7 +47,15 @@ async def test_s6_s7_s55_a_good_version_takes_over_step_by_step(ns: Namespace) -
     assert [entry["outcome"] for entry in status["history"]] == ["Promoted", "Promoted"]
     _assert_split(result, held)
     reasons = [reason for reason, _ in await ns.events()]
-    assert reasons == ["RunStarted", "Promoted", "RunStarted", "WeightChanged", "WeightChanged", "Promoted", "WatchEnded"]
+    assert reasons == [
+        "RunStarted",
+        "Promoted",
+        "RunStarted",
+        "WeightChanged",
+        "WeightChanged",
+        "Promoted",
+        "WatchEnded",
+    ]
 
 
 def _assert_split(result: Result, held: float) -> None:
@@ -88,7 +96,7 @@ async def test_s22_a_bad_version_is_out_fast_and_stays_out(ns: Namespace) -> Non
 
 
 async def test_s25_an_image_that_does_not_exist_never_gets_weight(ns: Namespace) -> None:
-    """Given a model that serves, when the next image cannot be pulled, then it is rejected with the cause in one line."""
+    """Given a model that serves, when the next image cannot be pulled, then it is rejected and the cause named."""
     await up(ns)
     spec = judged(ns, "1.4.0", deadlines={"ready": "20s", "pull": "10s"})
     spec["runtime"]["image"] = "registry.example/churn:1.4.0"

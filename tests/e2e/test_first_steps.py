@@ -18,7 +18,8 @@ async def test_s1_s4_a_minimal_model_comes_up_at_full_capacity(ns: Namespace) ->
     status = await ns.status()
     assert (serves(status), status["phase"], status["stable"]["ready"]) == ("1.0.0", "Healthy", 2)
     assert condition(status, "UpToDate") == ("True", "Promoted")
-    assert {s["metadata"]["name"] for s in await ns.items("services")} == {"churn", f"churn-{status['stable']['revision']}"}
+    services = {service["metadata"]["name"] for service in await ns.items("services")}
+    assert services == {"churn", f"churn-{status['stable']['revision']}"}
     shown = await kubectl("get", "md", "-n", ns.name)
     assert "1.0.0" in shown
     assert "Healthy" in shown
@@ -70,7 +71,8 @@ async def test_hpa_on_both_tracks(ns: Namespace) -> None:
     assert (hpa["spec"]["minReplicas"], hpa["spec"]["maxReplicas"]) == (2, 4)
     await kubectl("-n", ns.name, "scale", f"deployment/{name}", "--replicas=3")
     await kubectl("-n", ns.name, "label", f"deployment/{name}", "someone=else")
-    await kubectl("-n", ns.name, "patch", f"deployment/{name}", "-p", '{"spec":{"strategy":{"rollingUpdate":{"maxSurge":2}}}}')
+    surge = '{"spec":{"strategy":{"rollingUpdate":{"maxSurge":2}}}}'
+    await kubectl("-n", ns.name, "patch", f"deployment/{name}", "-p", surge)
     await _until_surge_is_restored(ns, name)
     live = await ns.get("deployment", name)
     assert live["spec"]["replicas"] >= 2

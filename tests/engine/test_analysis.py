@@ -105,7 +105,7 @@ async def test_the_numbers_are_what_the_load_saw():
 
 
 async def test_one_query_per_family_for_all_open_runs_and_one_per_scrape():
-    names = [f"m{i}" for i in range(30)]
+    names = [f"m{i}" for i in range(6)]
     lab = Lab(*(pods(name, end=1100.0) for name in names))
     for name in names:
         lab.analysis.ask(question(name, objectives=(ERRORS, SLOW)))

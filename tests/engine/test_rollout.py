@@ -8,7 +8,8 @@ from fairway.core.verdict import ObjectiveReading
 from fairway.ports import ClusterError
 from tests.fakes.world import Behaviour, Killed, World
 
-BAD = (ObjectiveReading("errors", "Regressed", "1%", value="50%", stable_value="0.1%", requests=40, log10_evidence=9.1),)
+FIRED = {"value": "50%", "stable_value": "0.1%", "requests": 40, "log10_evidence": 9.1}
+BAD = (ObjectiveReading("errors", "Regressed", "1%", **FIRED),)
 
 
 def spec(version: str, *, judged: bool = True, **rollout: Any) -> dict[str, Any]:
@@ -81,7 +82,9 @@ async def test_s6_steps_come_in_order_and_only_with_ready_pods(world: World) -> 
     await world.wait(50)
     status = world.status()
     assert status.stable is not None
-    assert (status.stable.version, status.phase, status.former and status.former.version) == ("1.1.0", "Healthy", "1.0.0")
+    assert (status.stable.version, status.phase) == ("1.1.0", "Healthy")
+    assert status.former is not None
+    assert status.former.version == "1.0.0"
     assert uids <= {pod["metadata"]["uid"] for pod in world.pods("1.1.0")}
     assert world.weights() == {"1.1.0": 100}
     assert len(world.pods("1.0.0")) == 4

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Self
 
 from aiohttp import web
 
@@ -142,7 +143,7 @@ class FakePrometheus:
     requests: list[tuple[dict[str, str], dict[str, str]]] = field(default_factory=list)
     url: str = ""
 
-    async def __aenter__(self) -> "FakePrometheus":
+    async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +40,7 @@ class World:
     chances: Iterable[float] = ()
     slept: list[float] = field(default_factory=list)
     deaths: int = 0
+    died: asyncio.Event = field(default_factory=asyncio.Event)
     gate: asyncio.Event | None = None
 
     async def sleep(self, seconds: float) -> None:
@@ -49,10 +50,20 @@ class World:
 
     def die(self) -> None:
         self.deaths += 1
+        self.died.set()
 
     def effects(self) -> Effects:
         chances = iter(self.chances)
         return Effects(sleep=self.sleep, chance=lambda: next(chances), die=self.die)
+
+
+async def until_ready(client: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(httpx.TransportError):
+                if (await client.get("/readyz")).status_code == 200:
+                    return
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -64,8 +75,8 @@ async def serving(directory: Path, world: World, *, ready: bool = True, **env: s
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://churn") as client,
     ):
-        while ready and (await client.get("/readyz")).status_code != 200:
-            await asyncio.sleep(0.01)
+        if ready:
+            await until_ready(client)
         yield client
 
 
@@ -106,8 +117,7 @@ ODD = [{"mean_area": "large"}, {"mean_area": -1}, {"mean_area": float("nan")}, {
 async def test_bad_input_is_the_clients(trained: Path, body: str) -> None:
     async with serving(trained, World()) as client:
         answer = await client.post("/predict", content=body, headers={"content-type": "application/json"})
-        assert answer.status_code == 422
-        assert answer.headers["x-model-version"] == "1.2.3"
+        assert (answer.status_code, answer.headers["x-model-version"]) == (422, "1.2.3")
         assert answer.json()["detail"][0]["msg"]
         assert (await counts(client))[series("POST", "/predict", 422)] == 1
 
@@ -179,10 +189,8 @@ async def test_not_ready_while_loading(trained: Path) -> None:
         answer = await client.post("/predict", json=SAMPLE)
         assert (answer.status_code, answer.headers["x-model-version"]) == (503, "1.2.3")
         # When the time has passed
-        assert world.gate
         world.gate.set()
-        while (await client.get("/readyz")).status_code != 200:
-            await asyncio.sleep(0.01)
+        await until_ready(client)
         assert (await client.post("/predict", json=SAMPLE)).status_code == 200
     assert world.slept[0] == 30
 
@@ -193,26 +201,22 @@ async def test_a_model_that_does_not_fit_ends_the_server(trained: Path, tmp_path
     (tmp_path / "card.json").write_text(card)
     world = World()
     async with serving(tmp_path, world, ready=False) as client:
-        while not world.deaths:
-            await asyncio.sleep(0.01)
+        await asyncio.wait_for(world.died.wait(), 10)
         assert (await client.get("/readyz")).status_code == 503
 
 
 async def test_crash_at_the_nth_request(trained: Path) -> None:
     world = World()
     async with serving(trained, world, FAULT_CRASH="request:2") as client:
-        await client.post("/predict", json=SAMPLE)
-        await client.get("/metrics")
-        assert world.deaths == 0
-        await client.post("/predict", json=SAMPLE)
-        assert world.deaths == 1
+        for path, deaths in (("/stream?seconds=1", 0), ("/metrics", 0), ("/stream?seconds=1", 1)):
+            await client.get(path)
+            assert world.deaths == deaths
 
 
 async def test_crash_after_seconds(trained: Path) -> None:
     world = World(gate=asyncio.Event())
     async with serving(trained, world, FAULT_CRASH="after:5") as client:
         assert world.deaths == 0
-        assert world.gate
         world.gate.set()
         await client.get("/healthz")
         await asyncio.sleep(0)
@@ -235,7 +239,7 @@ async def test_hold_and_stream(trained: Path) -> None:
 
 
 def test_switches() -> None:
-    assert Switches.read({"FAULT_CRASH": "", "PORT": "", "FAULT_LATENCY": ""}) == Switches()
+    assert Switches.read({}) == Switches.read({"FAULT_CRASH": "", "PORT": "", "FAULT_LATENCY": ""}) == Switches()
     assert Switches.read({"FAULT_CRASH": "after:1.5"}).crash == Crash("after", 1.5)
     assert Switches.read({"FAULT_CRASH": "request:7"}).crash == Crash("request", 7)
 
@@ -271,8 +275,7 @@ async def test_sigterm_finishes_what_is_in_flight(trained: Path) -> None:
     )
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            async with asyncio.timeout(60):
-                await until_ready(client)
+            await until_ready(client)
             held = asyncio.create_task(client.post("/predict?hold=1", json=SAMPLE))
             async with client.stream("GET", "/stream?seconds=2") as stream:
                 # When it is told to end, then both complete and the exit is a good one
@@ -284,16 +287,6 @@ async def test_sigterm_finishes_what_is_in_flight(trained: Path) -> None:
         if server.returncode is None:
             server.kill()
             await server.wait()
-
-
-async def until_ready(client: httpx.AsyncClient) -> None:
-    while True:
-        try:
-            if (await client.get("/readyz")).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        await asyncio.sleep(0.05)
 
 
 def test_the_sample_manifest_is_valid() -> None:

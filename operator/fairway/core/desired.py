@@ -47,9 +47,9 @@ def desired(
     children: list[Child] = []
     kept = dict.fromkeys([*_live(spec, status), *_remembered(status)])
     children.extend(Child(controller_revision(owner, records[rev])) for rev in kept if rev in records)
-    for revision, (replicas, ceiling) in _live(spec, status).items():
+    for revision, (replicas, scaled) in _live(spec, status).items():
         if revision in records:
-            children.extend(_revision(owner, spec, records[revision], replicas, ceiling))
+            children.extend(_revision(owner, spec, records[revision], replicas, scaled=scaled))
     serving = backends(status)
     if not serving:
         return children
@@ -92,7 +92,9 @@ def _remembered(status: Status) -> Iterator[str]:
     yield from (entry.revision for entry in status.history)
 
 
-def _revision(owner: Owner, spec: ModelDeploymentSpec, record: Record, replicas: int, scaled: bool) -> Iterator[Child]:
+def _revision(
+    owner: Owner, spec: ModelDeploymentSpec, record: Record, replicas: int, *, scaled: bool
+) -> Iterator[Child]:
     revision, version = record.revision, record.version
     yield Child(deployment(owner, record), initial_replicas=replicas, replicas=None if scaled else replicas)
     yield Child(revision_service(owner, revision, version, record.port))

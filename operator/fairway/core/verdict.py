@@ -47,7 +47,8 @@ class Reading:
         deciding = [o for o in self.objectives if not o.dry_run]
         if self.state == "Healthy":
             return True
-        return self.state == "Undecided" and bool(deciding) and all(o.state == "Healthy" or o.sufficient for o in deciding)
+        enough = bool(deciding) and all(o.state == "Healthy" or o.sufficient for o in deciding)
+        return self.state == "Undecided" and enough
 
 
 @dataclass(frozen=True, slots=True)
