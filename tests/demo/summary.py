@@ -77,6 +77,7 @@ def build(seen: Seen) -> Report:
     """Put together what the issue asks for, and what is wrong with it."""
     entries = [entry for entry in reversed(seen.status.history) if entry.version != acts.FIRST]
     out = [entry for entry in entries if entry.outcome == "RolledBack"]
+    load = seen.load.summary()
     report: Report = {
         "promoted": [entry.version for entry in entries if entry.outcome == "Promoted"],
         "rolled_back": [_rolled_back(entry, seen) for entry in out],
@@ -84,10 +85,12 @@ def build(seen: Seen) -> Report:
         "requests": seen.load.requests,
         "lost": seen.load.lost,
         "unsent": seen.load.unsent,
+        # How late the generator itself was, seconds: what it waited for the machine, no version is guilty of.
+        "lag_p99": load["lag_p99"] and round(load["lag_p99"], 4),
         "rate": _rate(seen.load),
         "weights": {act.version: seen.record.climb(act.version) for act in ACTS},
-        "by_version": {version: _rounded(sums) for version, sums in seen.load.by_version.items()},
-        "losses": seen.load.summary()["losses"],
+        "by_version": {version: _rounded(sums) for version, sums in load["by_version"].items()},
+        "losses": load["losses"],
         "reasons": {entry.version: entry.reason for entry in entries},
     }
     return {**report, "problems": [seen.failure] if seen.failure else problems(report)}

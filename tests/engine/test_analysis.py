@@ -170,6 +170,15 @@ async def test_a_candidate_with_other_buckets_is_not_blamed():
     assert lab.state() == "NoData"
 
 
+async def test_a_model_named_like_anothers_revision_keeps_its_pods():
+    # given models "churn" and "churn-b", whose pods' names begin alike
+    lab = Lab(pods(), pods("churn-b", bad=0.5))
+    lab.analysis.ask(question())
+    lab.analysis.ask(question("churn-b"))
+    await lab.until(1030.0)
+    assert (lab.state(), lab.state(("ml", "churn-b"))) == ("Undecided", "Regressed")
+
+
 async def test_strangers_with_a_similar_name_do_not_count():
     strangers = [Pod("churn-b-x-9", namespace="other", phase=2.0).serve(900, 1200, 50, 1.0)]
     lab = Lab(pods(), pods("churn-two"), strangers)

@@ -1,5 +1,7 @@
 """What a spec's promises ask of the provider."""
 
+from dataclasses import replace
+
 import pytest
 
 from fairway.api.runtime import GENERIC_HTTP, LatencySeries, Matcher, RequestSeries, Series
@@ -13,7 +15,7 @@ from fairway.core.objectives import (
     no_bucket,
     plan,
     pods,
-    side,
+    prefixes,
 )
 from fairway.core.verdict import ObjectivePlan, Question, SeriesMatcher
 
@@ -73,6 +75,11 @@ def test_expressions_that_could_hang_the_operator_are_refused(value):
     assert "too complex" in planned({"name": "e", "errors": {"below": "1%"}}, series=series)[0].problem
 
 
+def test_equality_may_compare_with_anything():
+    series = Series(requests=RequestSeries(metric="m", failure=(Matcher(label="s", value="(a+)+"),)))
+    assert planned({"name": "e", "errors": {"below": "1%"}}, series=series)[0].problem is None
+
+
 @pytest.mark.parametrize("value", ["5..", "5[0-9]{2}", "5.*|4.+", "(500|503)", "(?:a|b)c"])
 def test_ordinary_expressions_are_accepted(value):
     series = Series(requests=RequestSeries(metric="m", failure=(Matcher(label="s", op="=~", value=value),)))
@@ -89,12 +96,10 @@ def test_a_request_failed_if_any_matcher_matches():
     assert failed(objective, {"x": "z"})
 
 
-def test_pods_are_told_by_namespace_and_prefix():
+def test_pods_are_found_by_the_prefix_of_their_revisions_deployment():
     assert pods(ASKED) == "churn-babc-.*|churn-aabc-.*"
-    assert side(ASKED, {"namespace": "ml", "pod": "churn-babc-7d9-x1"}) == "candidate"
-    assert side(ASKED, {"namespace": "ml", "pod": "churn-aabc-7d9-x1"}) == "stable"
-    for stranger in ({"namespace": "no", "pod": "churn-babc-1"}, {"namespace": "ml", "pod": "churn-b-1"}, {}):
-        assert side(ASKED, stranger) is None
+    assert prefixes(ASKED) == {"candidate": "churn-babc-", "stable": "churn-aabc-"}
+    assert pods(replace(ASKED, stable=None)) == "churn-babc-.*"
 
 
 def test_edges_are_asked_for_in_every_spelling():

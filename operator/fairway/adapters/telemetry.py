@@ -107,3 +107,5 @@ def log_to_stderr(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for chatty in ("httpx", "httpcore", "kopf"):  # a line for every request says nothing to anyone
+        logging.getLogger(chatty).setLevel(logging.WARNING)

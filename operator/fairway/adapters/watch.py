@@ -1,6 +1,5 @@
 """Kopf as the watcher: every event goes to the store and the queue, nothing is ever written."""
 
-import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -66,7 +65,6 @@ def _handler(kind: str, group: str, version: str, seen: Seen) -> Callable[..., A
 
 async def run(resources: Sequence[Resource], seen: Seen, namespaces: Sequence[str], identity: str) -> None:
     """Watch until cancelled. An embedded operator that ends by itself is a reason to end the process."""
-    logging.getLogger("kopf").setLevel(logging.WARNING)
     registry, settings = build(resources, seen)
     await kopf.operator(
         registry=registry,

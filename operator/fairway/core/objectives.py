@@ -129,7 +129,16 @@ def family(objective: ObjectivePlan) -> Family:
 
 def pods(question: Question) -> str:
     """Return a regular expression (RE2, anchored) for the pods of both revisions; Deployment pods keep the prefix."""
-    return "|".join(f"{literal(prefix)}.*" for prefix in _prefixes(question).values())
+    return "|".join(f"{literal(prefix)}.*" for prefix in prefixes(question).values())
+
+
+def prefixes(question: Question) -> dict[Side, str]:
+    """Return how the names of the pods of each revision begin."""
+    name = question.key[1]
+    found: dict[Side, str] = {"candidate": f"{name}-{question.candidate}-"}
+    if question.stable:
+        found["stable"] = f"{name}-{question.stable}-"
+    return found
 
 
 def le_values(edges: Iterable[float]) -> str:
@@ -141,25 +150,9 @@ def le_values(edges: Iterable[float]) -> str:
     return "|".join(literal(s) for s in ("+Inf", *sorted(spellings)))
 
 
-def side(question: Question, labels: Mapping[str, str]) -> Side | None:
-    """Return whose series this is; None for a stranger's that matched the query by chance."""
-    if labels.get("namespace") != question.key[0]:
-        return None
-    pod = labels.get("pod", "")
-    return next((s for s, prefix in _prefixes(question).items() if pod.startswith(prefix)), None)
-
-
 def literal(text: str) -> str:
     """Escape text for a regular expression of RE2."""
     return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text)
-
-
-def _prefixes(question: Question) -> dict[Side, str]:
-    name = question.key[1]
-    prefixes: dict[Side, str] = {"candidate": f"{name}-{question.candidate}-"}
-    if question.stable:
-        prefixes["stable"] = f"{name}-{question.stable}-"
-    return prefixes
 
 
 def _spellings(edge: float) -> set[str]:

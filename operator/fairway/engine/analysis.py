@@ -34,6 +34,7 @@ GUESS = 15.0
 TOO_LARGE_PAUSE = 60.0
 
 Pause = Callable[[float | None], Awaitable[None]]
+_Sides = dict[Side, list[RawSeries]]
 
 
 @dataclass(slots=True)
@@ -179,8 +180,8 @@ class Analysis:
         except MetricsError as error:
             self._fail(asked, Trouble("ProviderError", f"the metrics provider: {error}"), None)
         else:
-            for known, track in asked:
-                self._take(known, track, answer)
+            for (known, track), sides in zip(asked, _sorted(asked, answer), strict=True):
+                self._take(known, track, sides)
 
     async def _ask_less(self, family: Family, asked: Sequence[tuple[_Open, _Track]], error: TooLargeError) -> None:
         middle = len(asked) // 2
@@ -203,13 +204,8 @@ class Analysis:
             track.due = self._clock.now() + (pause or min(LATER * track.tries, GUESS))
             self._conclude(known, track, grew=False)
 
-    def _take(self, known: _Open, track: _Track, answer: Sequence[RawSeries]) -> None:
+    def _take(self, known: _Open, track: _Track, sides: _Sides) -> None:
         """Count an answer, weigh the intervals that it closes, and plan the next question."""
-        sides: dict[Side, list[RawSeries]] = {"candidate": [], "stable": []}
-        for series in answer:
-            side = objectives.side(known.question, series.labels)
-            if side and series.samples:
-                sides[side].append(series)
         track.trouble = _obstacle(track, [*sides["candidate"], *sides["stable"]])
         before = track.tally.newest.get("candidate")
         grew = False
@@ -270,6 +266,23 @@ def _selector(family: Family, asked: Sequence[tuple[_Open, _Track]]) -> Selector
     if tracks[0].objective.kind == "latency" and not any(track.all_edges for track in tracks):
         matchers.append(SeriesMatcher("le", "=~", objectives.le_values(_edges(tracks))))
     return Selector(family.metric, (*matchers, *family.matchers))
+
+
+def _sorted(asked: Sequence[tuple[_Open, _Track]], answer: Sequence[RawSeries]) -> list[_Sides]:
+    """Give each model its series, by namespace and the longest prefix of the pod's name; strangers get lost."""
+    result: list[_Sides] = [{"candidate": [], "stable": []} for _ in asked]
+    places = {
+        (known.question.key[0], prefix): sides[side]
+        for (known, _), sides in zip(asked, result, strict=True)
+        for side, prefix in objectives.prefixes(known.question).items()
+    }
+    for series in answer:
+        namespace, pod = series.labels.get("namespace", ""), series.labels.get("pod", "")
+        starts = (pod[: end + 1] for end in range(len(pod) - 1, 0, -1) if pod[end] == "-")
+        place = next((places[namespace, start] for start in starts if (namespace, start) in places), None)
+        if place is not None and series.samples:
+            place.append(series)
+    return result
 
 
 def _edges(tracks: Sequence[_Track]) -> set[float]:
