@@ -9,7 +9,7 @@ import yaml
 from . import binaries, kubectl, pki, settings
 from .health import answers
 from .processes import Daemon, ensure
-from .shell import write_file
+from .shell import wait_for, write_file
 
 NAMESPACE = "gateways"
 _GROUP = "gateway.networking.k8s.io"
@@ -90,6 +90,12 @@ def ensure_running() -> None:
     ensure(traefik())
 
 
+def current() -> dict[str, Any] | None:
+    """Return the Gateway as it is; by its full kind, since other APIs have a `gateway`, too."""
+    return kubectl.get(f"gateways.{_GROUP}", "models", "-n", NAMESPACE)
+
+
 def wait_programmed() -> None:
     """Wait until the Gateway serves."""
-    kubectl.wait_condition("Gateway gateways/models", "Programmed", "gateway", "models", "-n", NAMESPACE)
+    programmed = "Gateway gateways/models Programmed"
+    wait_for(lambda: kubectl.condition(current(), "Programmed"), programmed, seconds=60, every=0.3)

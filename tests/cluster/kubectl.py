@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def kubectl(*words: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run kubectl as the administrator, whatever the caller's own configuration says."""
-    return run([program("kubectl"), f"--kubeconfig={settings.KUBECONFIG}", *words], stdin=stdin, check=check)
+    # An own cache: what kubectl remembers of an address may stem from another cluster that had it before.
+    options = (f"--kubeconfig={settings.KUBECONFIG}", f"--cache-dir={settings.STATE}/kubectl-cache")
+    return run([program("kubectl"), *options, *words], stdin=stdin, check=check)
 
 
 def apply(documents: Iterable[dict[str, Any] | str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from . import kubectl, local, settings
+from . import gateway, kubectl, local, settings
 from .processes import running
 from .shell import ClusterError
 
@@ -23,7 +23,7 @@ def _part(name: str) -> str:
 def _readiness() -> list[str]:
     try:
         node = kubectl.get("nodes")
-        gateway = kubectl.get("gateway", "models", "-n", "gateways")
+        models = gateway.current()
     except ClusterError as error:
         return [f"API server does not answer: {error}"]
     if node is None:
@@ -33,7 +33,7 @@ def _readiness() -> list[str]:
         version = item["status"]["nodeInfo"]["kubeletVersion"]
         state = "Ready" if kubectl.condition(item, "Ready") else "NOT ready"
         lines.append(f"node {item['metadata']['name']}: {state}, {version}")
-    programmed = "serves" if kubectl.condition(gateway, "Programmed") else "is NOT programmed"
+    programmed = "serves" if kubectl.condition(models, "Programmed") else "is NOT programmed"
     return [*lines, f"Gateway gateways/models {programmed} at {settings.GATEWAY_URL}"]
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from fairway.core import checkpoint, objectives
 from fairway.core.counters import common_edges, cumulate, is_plausible
@@ -89,8 +90,6 @@ class Analysis:
         self._open: dict[Key, _Open] = {}
         self._wake = asyncio.Event()
 
-    # What a pass uses.
-
     def ask(self, question: Question) -> None:
         """Open a question, or tell news about an open one. The same run goes on; another starts from its checkpoint."""
         known = self._open.get(question.key)
@@ -132,8 +131,6 @@ class Analysis:
             track.trouble, track.due, track.asked = Trouble("NoData", problem), float("inf"), True
         return track
 
-    # The loop.
-
     async def run(self) -> None:
         """Poll until cancelled."""
         while True:
@@ -165,8 +162,7 @@ class Analysis:
                 for start in range(0, len(asked), CHUNK)
             )
         )
-        dues = [track.due for known in self._open.values() for track in known.tracks.values()]
-        due = min(dues, default=float("inf"))
+        due = min((t.due for known in self._open.values() for t in known.tracks.values()), default=float("inf"))
         return None if due == float("inf") else max(SOON, due - self._clock.now())
 
     async def _ask_chunk(self, family: Family, asked: Sequence[tuple[_Open, _Track]]) -> None:
@@ -182,6 +178,7 @@ class Analysis:
         else:
             for (known, track), sides in zip(asked, _sorted(asked, answer), strict=True):
                 self._take(known, track, sides)
+                await asyncio.sleep(0)  # A long history takes milliseconds per model: others get their turn.
 
     async def _ask_less(self, family: Family, asked: Sequence[tuple[_Open, _Track]], error: TooLargeError) -> None:
         middle = len(asked) // 2
@@ -196,7 +193,7 @@ class Analysis:
 
     def _fail(self, asked: Sequence[tuple[_Open, _Track]], trouble: Trouble, pause: float | None) -> None:
         for known, track in asked:
-            if (track.trouble is None) or track.trouble.message != trouble.message:
+            if track.trouble != trouble:
                 about = dict(zip(("namespace", "model"), known.question.key, strict=True))
                 log.warning("%s: %s", track.objective.name, trouble.message, extra=about)
             track.trouble = trouble
@@ -264,7 +261,8 @@ def _selector(family: Family, asked: Sequence[tuple[_Open, _Track]]) -> Selector
     matchers = [SeriesMatcher("namespace", "=~", namespaces), SeriesMatcher("pod", "=~", pods)]
     tracks = [track for _, track in asked]
     if tracks[0].objective.kind == "latency" and not any(track.all_edges for track in tracks):
-        matchers.append(SeriesMatcher("le", "=~", objectives.le_values(_edges(tracks))))
+        edges = [(t.edges.high, t.edges.low) if t.edges else (t.objective.edge or 0.0,) for t in tracks]
+        matchers.append(SeriesMatcher("le", "=~", objectives.le_values(chain.from_iterable(edges))))
     return Selector(family.metric, (*matchers, *family.matchers))
 
 
@@ -283,11 +281,6 @@ def _sorted(asked: Sequence[tuple[_Open, _Track]], answer: Sequence[RawSeries]) 
         if place is not None and series.samples:
             place.append(series)
     return result
-
-
-def _edges(tracks: Sequence[_Track]) -> set[float]:
-    chosen = {edge for t in tracks if t.edges for edge in (t.edges.high, t.edges.low)}
-    return chosen | {t.objective.edge for t in tracks if not t.edges and t.objective.edge is not None}
 
 
 def _obstacle(track: _Track, series: Sequence[RawSeries]) -> Trouble | None:
