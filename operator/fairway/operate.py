@@ -93,7 +93,8 @@ async def _lead(
     cluster = api.KubernetesCluster(client, guard=elector.guard, called=metrics.api_call)
     store, queue = MemoryStore(), WorkQueue(clock)
     metrics.queue.set_function(lambda: len(queue))
-    analysis = Analysis(_source(settings), clock, queue.add)
+    interval = settings.prometheus.scrape_interval if settings.prometheus else None
+    analysis = Analysis(_source(settings), clock, queue.add, scrape_interval=interval)
 
     def decided(key: Key, decision: Decision) -> None:
         metrics.decided(*key, decision.status, tuple(event.reason for event in decision.events))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,19 +37,21 @@ def _ignore_patterns(context: Path, dockerfile: Path) -> list[str]:
     return []
 
 
+def _pattern(text: str) -> re.Pattern[str]:
+    """Compile a .dockerignore pattern; unlike fnmatch's, its `*` stays within one folder."""
+    pieces = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    tokens = re.split(r"(\*\*/|\*\*|\*|\?)", text)
+    return re.compile("".join(pieces.get(token) or re.escape(token) for token in tokens))
+
+
 def ignored(path: str, patterns: list[str]) -> bool:
     """Apply .dockerignore's rules: the last pattern that matches the path or a folder above it decides."""
-    result = False
     parts = path.split("/")
     above = ["/".join(parts[: count + 1]) for count in range(len(parts))]
+    result = False
     for pattern in patterns:
-        wanted = pattern.removeprefix("!").removeprefix("/")
-        anywhere = wanted.removeprefix("**/")
-        if any(
-            fnmatch.fnmatchcase(name, wanted)
-            or (wanted.startswith("**/") and fnmatch.fnmatchcase(name.rpartition("/")[2], anywhere))
-            for name in above
-        ):
+        wanted = _pattern(pattern.removeprefix("!").removeprefix("/"))
+        if any(wanted.fullmatch(name) for name in above):
             result = not pattern.startswith("!")
     return result
 
