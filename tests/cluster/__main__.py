@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import environment, providers, settings, status
+from . import environment, outage, providers, settings, status
 from .build import Request
 from .lock import machine_lock
 from .progress import say
@@ -39,6 +39,9 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--context", type=Path, required=True)
     build.add_argument("--build-arg", type=_pair, action="append", default=[], metavar="K=V")
     build.add_argument("--also", action="append", default=[], metavar="NAME:TAG", help="one more name")
+    for verb in ("stop", "start"):
+        part = commands.add_parser(verb, help=f"{verb} one part of the local provider, to see what a failure does")
+        part.add_argument("part")
     logs = commands.add_parser("logs", help="show a part's log (without a name: list the parts)")
     logs.add_argument("part", nargs="?")
     logs.add_argument("-f", "--follow", action="store_true")
@@ -79,6 +82,10 @@ def _dispatch(options: argparse.Namespace) -> None:
             with machine_lock("images"):
                 file, context = options.file.resolve(), options.context.resolve()
                 provider.build_image(Request(options.name, file, context, arguments, tuple(options.also)))
+        case "stop":
+            outage.stop(options.part)
+        case "start":
+            outage.start(options.part)
         case "logs":
             _logs(options.part, options.lines, follow=options.follow)
 
@@ -91,6 +98,9 @@ def main() -> int:
     except ClusterError as error:
         say(f"error: {error}")
         return 1
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         say("interrupted; run the same command again to go on")
         return 130

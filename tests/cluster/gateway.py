@@ -9,7 +9,7 @@ import yaml
 from . import binaries, kubectl, pki, settings
 from .health import answers
 from .processes import Daemon, ensure
-from .shell import wait_for, write_file
+from .shell import ClusterError, wait_for, write_file
 
 NAMESPACE = "gateways"
 _GROUP = "gateway.networking.k8s.io"
@@ -55,7 +55,7 @@ def static_config(provider: dict[str, Any], admin: str) -> dict[str, Any]:
     """Build Traefik's static configuration; `provider` says how to reach the API server."""
     return {
         "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
-        "log": {"level": "INFO"},
+        "log": {"level": "INFO", "noColor": True},
         "entryPoints": {"web": {"address": f":{settings.GATEWAY_PORT}"}, "admin": {"address": admin}},
         "ping": {"entryPoint": "admin"},
         "metrics": {"prometheus": {"entryPoint": "admin"}},
@@ -96,6 +96,10 @@ def current() -> dict[str, Any] | None:
 
 
 def wait_programmed() -> None:
-    """Wait until the Gateway serves."""
-    programmed = "Gateway gateways/models Programmed"
-    wait_for(lambda: kubectl.condition(current(), "Programmed"), programmed, seconds=60, every=0.3)
+    """Wait until the Gateway serves; if it does not, show what is known about it."""
+    try:
+        wait_for(lambda: kubectl.condition(current(), "Programmed"), "Gateway gateways/models Programmed", seconds=60)
+    except ClusterError as error:
+        words = ("get", f"gateways.{_GROUP}", "models", "-n", NAMESPACE, "-o", "jsonpath={.status}")
+        known = kubectl.kubectl(*words, check=False)
+        raise ClusterError(f"{error}\n{known.stdout}{known.stderr}\nlog: {settings.LOGS}/traefik.log") from error

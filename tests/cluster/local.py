@@ -27,18 +27,19 @@ from .progress import step
 if TYPE_CHECKING:
     from pathlib import Path
 
-DAEMONS = (
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "containerd",
-    "kubelet",
-    "kube-proxy",
-    "metrics-server",
-    "traefik",
-    "prometheus",
-)
+# In the order in which they start.
+DAEMONS = {
+    "etcd": control_plane.etcd,
+    "kube-apiserver": control_plane.apiserver,
+    "kube-controller-manager": control_plane.controller_manager,
+    "kube-scheduler": control_plane.scheduler,
+    "containerd": node.containerd,
+    "kubelet": node.kubelet,
+    "kube-proxy": node.kube_proxy,
+    "metrics-server": metrics_server.metrics_server,
+    "prometheus": prometheus.prometheus,
+    "traefik": gateway.traefik,
+}
 
 
 def up() -> None:
