@@ -1,13 +1,15 @@
 """ModelDeployment.status: what is true, what was decided and why. Written by the operator only."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from fairway.api.types import Duration, Time, Tolerant, keyed_by
 
-Phase = Literal["Pending", "Healthy", "Progressing", "RolledBack", "Degraded"]
-Stage = Literal["Scaling", "Observing"]
+Phase = Literal[
+    "Pending", "Healthy", "Progressing", "Paused", "RollingBack", "RolledBack", "Degraded", "Suspended"
+]
+Stage = Literal["Scaling", "Observing", "RollingBack"]
 VerdictState = Literal["Healthy", "Regressed", "Undecided", "NoTraffic", "SharedDegradation", "NoData", "ProviderError"]
 Outcome = Literal["Promoted", "RolledBack", "Superseded"]
 
@@ -57,8 +59,35 @@ class PlanStep(Tolerant):
     """A step as it was pinned when the run opened."""
 
     weight: int
-    for_: Duration
+    for_: Duration = 0.0
     replicas: int | None = None
+    approval: str | None = None
+    approvers: tuple[str, ...] | None = None
+    timeout: Duration | None = None
+
+
+class Approval(Tolerant):
+    """A person's word: who, when, and why. ``by`` is unverified unless the shipped policy checks it."""
+
+    name: str
+    by: str
+    via: str | None = None
+    comment: str = ""
+    at: Time
+
+
+class Refusal(Tolerant):
+    """The revision that the spec asks for and that is not tried again, until it is forgiven or the spec changes."""
+
+    revision: str
+    run: str
+
+
+class Restart(Tolerant):
+    """A rolling restart that was asked for, for one revision."""
+
+    revision: str
+    at: str
 
 
 class Run(Tolerant):
@@ -69,6 +98,7 @@ class Run(Tolerant):
 
     id: str
     step: int = 0
+    weight: int = Field(0, description="The candidate's weight by plan; its track has what it really gets.")
     steps: int = 0
     progress: str | None = Field(None, description="The step as people count it, such as 2/4, for the STEP column.")
     stage: Stage = "Scaling"
@@ -84,6 +114,12 @@ class Run(Tolerant):
     unconfirmed: bool = False
     crash_baseline: int = 0
     reason: str | None = None
+    full: bool = Field(False, description="promote-full was asked for: only capacity and approvals are waited for.")
+    promoted_step: int | None = Field(None, description="The step that a command has ended.")
+    approvals: tuple[Approval, ...] = ()
+    approvers: tuple[str, ...] | None = Field(None, description="Who may approve what is waited for now.")
+    end: str | None = Field(None, description="Reason of a rollback that waits for stable's first ready pod.")
+    end_message: str | None = None
 
 
 class ObjectiveStatus(Tolerant):
@@ -131,6 +167,8 @@ class HistoryEntry(Tolerant):
     ended_at: Time
     outcome: Outcome
     reason: str = ""
+    by: str | None = None
+    approvals: tuple[Approval, ...] = ()
 
 
 class Hold(Tolerant):
@@ -153,6 +191,15 @@ class Status(Tolerant):
     run: Run | None = None
     verdict: VerdictStatus | None = None
     evidence: str | None = None
+    refused: Refusal | None = None
+    chosen: str | None = Field(None, description="The revision that upgrade-runtime asked for.")
+    suspended: bool = False
+    restarts: tuple[Restart, ...] = ()
+    commands: dict[str, str] = Field({}, description="The last handled value of each command.")
+    effective: dict[str, Any] = Field(
+        {}, description="What the spec means with every default resolved.",
+        json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
+    )
     retiring: tuple[Retiring, ...] = ()
     hold: Hold | None = None
     runs: int = 0

@@ -22,6 +22,8 @@ NAME_LENGTH = 40
 HOSTNAME = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
 LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
+MODEL_URI = r"^(https|oci|pvc)://[^\s@]+$"
+DIGEST = r"^sha256:[0-9a-f]{64}$"
 PATH = r"^/[-A-Za-z0-9/._~%]*$"
 
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}

@@ -75,6 +75,8 @@ def _live(spec: ModelDeploymentSpec, status: Status) -> dict[str, tuple[int, boo
     """Revisions that have pods: their size, and whether an HPA moves it."""
     scaled = capacity.autoscaled(spec)
     live: dict[str, tuple[int, bool]] = {}
+    if spec.state == "Suspended":
+        return {status.stable.revision: (0, False)} if status.stable else {}
     if status.stable:
         live[status.stable.revision] = (capacity.stable_floor(spec, status), scaled)
     if status.run and status.candidate:

@@ -56,6 +56,8 @@ async def _bring(cluster: Cluster, store: Store, child: Child, live: Manifest | 
     if live["metadata"].get("annotations", {}).get(names.APPLIED) != mark or not says(live, manifest):
         live = await cluster.apply(marked, live)
         store.put(live)
+    if child.replicas is None and child.initial_replicas and live["spec"].get("replicas") == 0:
+        await cluster.scale(live, child.initial_replicas)  # an autoscaler stands by while there are none
     if child.replicas is not None and live["spec"].get("replicas") != child.replicas:
         await cluster.scale(live, child.replicas)
 

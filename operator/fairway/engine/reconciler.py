@@ -11,6 +11,7 @@ from fairway.api.runtime import ModelRuntimeSpec
 from fairway.api.spec import GatewayRef, ModelDeploymentSpec
 from fairway.api.status import Status
 from fairway.core.build.common import Owner
+from fairway.core.commands import pending
 from fairway.core.desired import desired, routed_by
 from fairway.core.errors import Unresolved
 from fairway.core.observe import Observed, observe
@@ -107,6 +108,7 @@ class Reconciler:
             target=Target(record.revision, record.version, record.image),
             status=status,
             observed=observed,
+            commands=pending(model["metadata"].get("annotations", {}), status.commands),
             reading=self._analysis.reading(key, analysed) if analysed else None,
             policy=self._defaults.policy,
             gateway=routed_by(spec, self._defaults.gateway) is not None,

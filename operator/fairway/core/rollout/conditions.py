@@ -5,6 +5,7 @@ from typing import Literal
 
 from fairway.api.status import Condition, Status
 from fairway.core.rollout.situation import Situation
+from fairway.core.rollout.waiting import pause_reason
 
 State = Literal["True", "False", "Unknown"]
 Raw = tuple[str, State, str, str]
@@ -42,28 +43,35 @@ def _all(s: Situation, status: Status) -> Iterator[Raw]:
 
 
 def _ready(s: Situation, status: Status) -> Raw:
-    if status.stable is None:
+    if status.stable is None and not s.suspended:
         if status.phase == "Degraded":
             cause = s.candidate.cause
             return "Ready", "False", "FirstRevisionFailed", cause.message if cause else status.message
         return "Ready", "Unknown", "Starting", "the first revision is not ready yet"
+    if s.suspended or status.stable is None:
+        return "Ready", "False", "Suspended", status.message
+    if status.suspended:
+        return "Ready", "Unknown", "Resuming", "its pods are on their way"
     if status.stable.ready == 0:
         return "Ready", "False", "NoReadyPods", status.message
     return "Ready", "True", "Serving", f"{status.stable.version} serves"
 
 
 def _up_to_date(s: Situation, status: Status) -> Raw:
-    asked, stable, candidate = s.target, status.stable, status.candidate
+    asked, stable = s.target, status.stable
     if stable and stable.revision == asked.revision and status.run is None:
         return "UpToDate", "True", "Promoted", f"{stable.version} is what the spec asks for"
-    if candidate and candidate.rejected_reason and candidate.revision == asked.revision:
-        reason = candidate.rejected_reason.split(":", 1)[0]
-        return "UpToDate", "False", reason, candidate.rejected_reason
+    refused = status.refused
+    if refused and refused.revision == asked.revision:
+        why = next((r for r in status.rejected if r.revision == asked.revision), None)
+        return "UpToDate", "False", why.reason if why else "Rejected", why.message if why else refused.run
     return "UpToDate", "Unknown", "RunOpen" if status.run else "Pending", f"{asked.version} is on its way"
 
 
 def _route(s: Situation) -> Raw:
     route = s.observed.route
+    if s.trouble:
+        return "RouteReady", "False", s.trouble.reason, s.trouble.message
     if route is None:
         return "RouteReady", "Unknown", "Pending", "the HTTPRoute is not there yet"
     if route.accepted:
@@ -93,10 +101,13 @@ def _abnormal(s: Situation, status: Status) -> Iterator[Raw]:
         yield "Reconciling", "True", "RunOpen", status.message
     elif status.stable is None and status.phase == "Pending":
         yield "Reconciling", "True", "Starting", status.message
+    pause = pause_reason(s)
+    if pause and status.run:
+        yield "Paused", "True", pause[0], pause[1]
     if status.phase in ("RolledBack", "Degraded") or s.observed.blocked:
         reason = "WriteRefused" if s.observed.blocked else status.phase
         yield "Stalled", "True", reason, status.message
-    if status.phase == "RolledBack" and status.candidate:
+    if status.phase in ("RolledBack", "RollingBack") and status.candidate:
         rejected = status.candidate.rejected_reason or ""
         yield "RolledBack", "True", rejected.split(":", 1)[0] or "RolledBack", rejected
     if status.phase == "Degraded":

@@ -9,7 +9,7 @@ CRASH_LIMIT = 3
 def cannot_run(s: Situation) -> Transition | None:
     """Reject a candidate for its own containers' guilt: crashes. Evictions and lost nodes never count."""
     run, candidate = s.status.run, s.status.candidate
-    if run is None or candidate is None or s.status.stable is None:
+    if run is None or candidate is None or s.status.stable is None or run.stage == "RollingBack":
         return None
     view = s.candidate
     crashes = view.crashes - run.crash_baseline
@@ -23,9 +23,9 @@ def cannot_run(s: Situation) -> Transition | None:
 def lost_its_pods(s: Situation) -> Transition | None:
     """Weight follows readiness: a revision without ready pods gets nothing while the other has some."""
     run, candidate, stable = s.status.run, s.status.candidate, s.status.stable
-    if run is None or candidate is None or stable is None or run.first_weight_at is None:
+    if run is None or candidate is None or stable is None or run.first_weight_at is None or run.stage == "RollingBack":
         return None
-    asked = asked_weight(s)
+    asked = run.weight
     if s.candidate.ready == 0:
         due = 0
     elif s.stable.ready == 0:
@@ -35,14 +35,6 @@ def lost_its_pods(s: Situation) -> Transition | None:
     if due == candidate.weight:
         return None
     return Transition(split(s.status, due), (_words(s, due, asked),))
-
-
-def asked_weight(s: Situation) -> int:
-    """Return the candidate's weight by plan: of its step while observing, of the step before while scaling."""
-    run = s.status.run
-    assert run is not None
-    step = run.step if run.stage == "Observing" else run.step - 1
-    return run.plan[step].weight if 0 <= step < len(run.plan) else 0
 
 
 def _words(s: Situation, due: int, asked: int) -> Event:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from fairway.api.status import Run, Status
+from fairway.core.rollout.approval import approval_deadline, approve, denied, gate, overdue
 from fairway.core.rollout.crash import cannot_run, lost_its_pods
 from fairway.core.rollout.deadlines import (
     passed,
@@ -15,23 +16,38 @@ from fairway.core.rollout.progress import advance, step_ends
 from fairway.core.rollout.regression import regressed
 from fairway.core.rollout.report import NUMBERS_EVERY, report
 from fairway.core.rollout.retire import delay_passed, hold_ended, window_closed
-from fairway.core.rollout.situation import Concern, Event, Situation
+from fairway.core.rollout.rollback import finish
+from fairway.core.rollout.situation import Concern, Event, Situation, unless_paused
+from fairway.core.rollout.steering import abort, promote, promote_full, restart, retry, rollback, suspend
+from fairway.core.rollout.waiting import patience, undecided
 
 CHAIN: tuple[Concern, ...] = (
+    suspend,
+    finish,
+    rollback,
+    abort,
+    denied,
     cannot_run,
     regressed,
+    retry,
     asked_for_another,
     start_clocks,
     passed,
+    overdue,
     lost_its_pods,
-    advance,
+    restart,
+    approve,
+    unless_paused(promote),
+    unless_paused(promote_full),
+    unless_paused(undecided),
+    unless_paused(advance),
     window_closed,
     delay_passed,
     hold_ended,
 )
 """Order is safety first: what takes weight away comes before anything that gives it."""
 
-MOST_TRANSITIONS = 12
+MOST_TRANSITIONS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +91,11 @@ def _wake(s: Situation) -> float | None:
 
 
 def _run_wakes(s: Situation, run: Run) -> list[float]:
+    if run.stage == "Observing" and gate(run):
+        due = approval_deadline(run)
+        return [due] if due is not None else []
     if run.stage == "Observing":
-        times = [run.since + s.policy.settle, step_ends(s, run)]
+        times = [run.since + s.policy.settle, step_ends(s, run), step_ends(s, run) + patience(s)]
         return [*times, s.now + NUMBERS_EVERY] if s.spec.objectives else times
     due = ready_deadline(s, run)
     times = [due] if due is not None else []

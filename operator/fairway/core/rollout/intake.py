@@ -1,8 +1,9 @@
 """A revision is asked for: open the first run, supersede an open one, or return to stable."""
 
+from fairway.api.spec import ALL
 from fairway.api.status import PlanStep, Run, Status, Track
 from fairway.core import capacity
-from fairway.core.rollout.situation import Event, Situation, Transition, history, objectives, retire
+from fairway.core.rollout.situation import Event, Situation, Target, Transition, history, objectives, retire
 
 FAST_RETURN = 3
 DEFAULT_WEIGHTS = (5, 25, 50)
@@ -13,13 +14,13 @@ def asked_for_another(s: Situation) -> Transition | None:
     """React to a spec whose revision is not the one being served or tried."""
     status, target = s.status, s.target.revision
     current = status.candidate.revision if status.candidate else None
-    if status.run and current == target:
+    if status.run and (current == target or (status.refused and status.refused.revision == target)):
         return None
     if status.stable and status.stable.revision == target:
         return _return_to_stable(s)
-    if current == target and status.candidate and status.candidate.rejected_reason:
+    if s.suspended or (status.refused and status.refused.revision == target):
         return None
-    return _open(s)
+    return open_run(s, s.target)
 
 
 def _return_to_stable(s: Situation) -> Transition | None:
@@ -27,14 +28,15 @@ def _return_to_stable(s: Situation) -> Transition | None:
     if status.candidate is None:
         return None
     assert status.stable is not None
-    after = _close_run(s, "the spec returned to the stable revision")
+    after = close_run(s, "the spec returned to the stable revision")
     stable = status.stable.model_copy(update={"weight": 100})
-    after = after.model_copy(update={"stable": stable, "candidate": None, "verdict": None})
+    update = {"stable": stable, "candidate": None, "verdict": None, "refused": None}
+    after = after.model_copy(update=update)
     said = f"the spec asks for {status.stable.version} again: it serves everything, {status.candidate.version} is out"
     return Transition(after, (Event("ReturnedToStable", said),))
 
 
-def _close_run(s: Situation, reason: str) -> Status:
+def close_run(s: Situation, reason: str) -> Status:
     """End an open run without a verdict; its candidate's pods keep the scale-down delay."""
     status, run, candidate = s.status, s.status.run, s.status.candidate
     if run is None or candidate is None:
@@ -48,16 +50,17 @@ def _close_run(s: Situation, reason: str) -> Status:
     return status.model_copy(update=update)
 
 
-def _open(s: Situation) -> Transition:
-    target = s.target
-    status = _close_run(s, f"{target.version} was asked for")
+def open_run(s: Situation, target: Target) -> Transition:
+    """Open a run from stable to this revision; one that is open gives way to it."""
+    status = close_run(s, f"{_named(s, target)} was asked for")
     events = []
     if s.status.run and s.status.candidate:
-        said = f"{s.status.candidate.version} gives way to {target.version}"
+        said = f"{s.status.candidate.version} gives way to {_named(s, target)}"
         events.append(Event("Superseded", said))
     status = _close_window(s, status)
     first = status.stable is None
-    plan = () if first or _proven(status, target.revision) else _plan(s)
+    proven = not first and _proven(s, status, target.revision)
+    plan = () if first or proven else _plan(s)
     run = Run(
         id=f"run-{status.runs + 1}",
         steps=len(plan),
@@ -65,7 +68,7 @@ def _open(s: Situation) -> Transition:
         started_at=s.now,
         plan=plan,
         size=max(s.stable.replicas, capacity.floor(s.spec)),
-        reason="First" if first else "FastReturn" if not plan and _proven(status, target.revision) else None,
+        reason="First" if first else "FastReturn" if proven else None,
     )
     candidate = Track(revision=target.revision, version=target.version, weight=100 if first else 0)
     stable = status.stable.model_copy(update={"weight": 100}) if status.stable else None
@@ -77,6 +80,7 @@ def _open(s: Situation) -> Transition:
             "runs": status.runs + 1,
             "verdict": None,
             "evidence": None,
+            "refused": status.refused if target is not s.target else None,
             "retiring": tuple(r for r in status.retiring if r.revision != target.revision),
         }
     )
@@ -89,7 +93,8 @@ def _announcement(status: Status, version: str, plan: tuple[PlanStep, ...], run:
         return f"{run.id}: {version} is the first revision, it goes straight to full capacity"
     if run.reason == "FastReturn":
         return f"{run.id}: {version} served before, it takes over from {status.stable.version} without steps"
-    way = " -> ".join(f"{weight}%" for weight in [*(step.weight for step in plan), 100])
+    steps = [step.approval or f"{step.weight}%" for step in plan]
+    way = " -> ".join([*steps, "100%"])
     return f"{run.id}: {version} is tried against {status.stable.version}: {way}"
 
 
@@ -100,12 +105,22 @@ def _close_window(s: Situation, status: Status) -> Status:
     return status.model_copy(update={"former": None, "retiring": retire(s, status, former)})
 
 
-def _proven(status: Status, revision: str) -> bool:
+def _named(s: Situation, target: Target) -> str:
+    """Return a version, with the revision where the version alone would not tell two apart."""
+    known = [track.version for track in (s.status.stable, s.status.candidate) if track]
+    return f"{target.version} ({target.revision})" if target.version in known else target.version
+
+
+def _proven(s: Situation, status: Status, revision: str) -> bool:
     """Whether the revision is one of the last few that were promoted, and was not rejected since."""
+    asked = s.spec.rollout.fast_return if s.spec.rollout else None
+    most = FAST_RETURN if asked is None else asked
+    if not most:
+        return False
     ends = [entry for entry in status.history if entry.outcome in ("Promoted", "RolledBack")]
     promoted = dict.fromkeys(entry.revision for entry in ends if entry.outcome == "Promoted")
     last = next((entry for entry in ends if entry.revision == revision), None)
-    return last is not None and last.outcome == "Promoted" and revision in list(promoted)[: FAST_RETURN + 1]
+    return last is not None and last.outcome == "Promoted" and revision in list(promoted)[: most + 1]
 
 
 def _plan(s: Situation) -> tuple[PlanStep, ...]:
@@ -115,8 +130,12 @@ def _plan(s: Situation) -> tuple[PlanStep, ...]:
     steps = rollout.steps if rollout else None
     if steps is None:
         return tuple(PlanStep(weight=weight, for_=default) for weight in DEFAULT_WEIGHTS) if judged else ()
-    return tuple(
-        PlanStep(weight=step.weight, for_=default if step.for_ is None else step.for_, replicas=step.replicas)
-        for step in steps
-        if step.weight < 100  # noqa: PLR2004
-    )
+    plan, weight = [], 0
+    for step in steps:
+        weight = step.weight or weight
+        if step.approval:
+            gate = {"approval": step.approval, "approvers": step.approvers, "timeout": step.timeout}
+            plan.append(PlanStep(weight=weight, **gate))
+        elif weight < ALL:
+            plan.append(PlanStep(weight=weight, for_=default if step.for_ is None else step.for_, replicas=step.replicas))
+    return tuple(plan)

@@ -1,8 +1,11 @@
 """The step's own progress: scale, route, observe, leave, promote."""
 
+import math
+
 from fairway.api.status import Former, Hold, Run, Status
 from fairway.core import capacity
 from fairway.core.desired import backends
+from fairway.core.rollout.approval import approved, gate
 from fairway.core.rollout.situation import Event, Situation, Transition, history, objectives, retire, split
 from fairway.core.showing import verdict_words
 
@@ -12,19 +15,30 @@ DEFAULT_WATCH = 600.0
 def advance(s: Situation) -> Transition | None:
     """Move the open run on by at most one stage."""
     run = s.status.run
-    if run is None or s.status.candidate is None:
+    if run is None or s.status.candidate is None or run.stage == "RollingBack":
         return None
     if run.stage == "Scaling":
-        return _scaled(s, run)
+        return _skip(s, run) or _scaled(s, run)
     return _confirmed(s, run) or _observed(s, run)
+
+
+def _skip(s: Situation, run: Run) -> Transition | None:
+    """After promote-full only approvals are left of the plan."""
+    if not run.full or run.step >= len(run.plan) or run.plan[run.step].approval:
+        return None
+    return Transition(s.status.model_copy(update={"run": run.model_copy(update={"step": run.step + 1})}))
 
 
 def _scaled(s: Situation, run: Run) -> Transition | None:
     """Weight comes only when the pods for it are ready."""
     if s.candidate.ready < capacity.candidate(s.spec, s.status, run):
         return None
+    if s.trouble and s.status.stable:
+        return None  # no route can carry the weights: the run holds where it is
     if run.step >= len(run.plan):
         return _promote(s, run)
+    if run.plan[run.step].approval:
+        return _reach_gate(s, run)
     if not s.gateway and s.status.retiring:
         return None  # without a router, pods of a third revision would get requests
     candidate = s.status.candidate
@@ -34,6 +48,7 @@ def _scaled(s: Situation, run: Run) -> Transition | None:
     observing = run.model_copy(
         update={
             "stage": "Observing",
+            "weight": weight,
             "since": s.now,
             "unconfirmed": False,
             "first_weight_at": run.first_weight_at or s.now,
@@ -46,9 +61,18 @@ def _scaled(s: Situation, run: Run) -> Transition | None:
     return Transition(split(s.status, weight, run=observing), (Event("WeightChanged", said),))
 
 
+def _reach_gate(s: Situation, run: Run) -> Transition:
+    """Wait for a person with the weight as it is; the plan's approvers are told to the policy."""
+    step = run.plan[run.step]
+    update = {"stage": "Observing", "since": s.now, "unconfirmed": False, "approvers": step.approvers}
+    said = f"waiting for the approval {step.approval}"
+    after = s.status.model_copy(update={"run": run.model_copy(update=update)})
+    return Transition(after, (Event("ApprovalNeeded", f"{run.id}: {said}"),))
+
+
 def _confirmed(s: Situation, run: Run) -> Transition | None:
     """Time counts only while the router serves our weights: a late answer starts the clock anew."""
-    if not s.gateway or s.now < run.since + s.policy.settle:
+    if not s.gateway or s.now < run.since + s.policy.settle or not run.first_weight_at:
         return None
     confirmed = route_confirmed(s)
     if confirmed != run.unconfirmed:
@@ -64,22 +88,34 @@ def route_confirmed(s: Situation) -> bool:
 
 
 def step_ends(s: Situation, run: Run) -> float:
-    """When the current step has been observed for its time."""
+    """When the current step has been observed for its time; an approval takes none."""
+    if run.plan[run.step].approval:
+        return run.since
     settle = s.policy.settle if s.gateway else 0.0
     return run.since + settle + run.plan[run.step].for_
 
 
 def _observed(s: Situation, run: Run) -> Transition | None:
-    if run.unconfirmed or s.now < step_ends(s, run) or not _may_leave(s, run):
+    if run.full and not gate(run):
+        return leave(s, run)
+    if run.unconfirmed or s.now < step_ends(s, run) or not may_leave(s, run):
         return None
     candidate = s.status.candidate
     if candidate is None or candidate.weight != run.plan[run.step].weight:
         return None
-    onward = run.model_copy(update={"step": run.step + 1, "stage": "Scaling", "since": s.now})
+    return leave(s, run)
+
+
+def leave(s: Situation, run: Run) -> Transition:
+    """End the current step."""
+    onward = run.model_copy(update={"step": run.step + 1, "stage": "Scaling", "since": s.now, "approvers": None})
     return Transition(s.status.model_copy(update={"run": onward}))
 
 
-def _may_leave(s: Situation, run: Run) -> bool:
+def may_leave(s: Situation, run: Run) -> bool:
+    """Whether the verdict, or the approval, lets the run go on."""
+    if gate(run):
+        return approved(run)
     if not objectives(s.spec):
         return True
     reading = s.reading
@@ -113,6 +149,8 @@ def _promote(s: Situation, run: Run) -> Transition | None:
 
 def promotion_reason(s: Situation, run: Run) -> str:
     """Why a promotion is right: recorded with it, always."""
+    if run.full or run.promoted_step is not None:
+        return f"by command; {verdict_words(s.reading)}" if s.reading else "by command"
     if run.reason:
         return {"First": "first revision", "FastReturn": "it served before"}.get(run.reason, run.reason)
     if not objectives(s.spec) or s.reading is None:
@@ -123,15 +161,16 @@ def promotion_reason(s: Situation, run: Run) -> str:
 def _keep_former(s: Situation, after: Status, before: Status, run: Run) -> Status:
     stable = before.stable
     assert stable is not None
-    rollout = s.spec.rollout
-    asked = rollout.watch.for_ if rollout and rollout.watch else None
+    watch = s.spec.rollout.watch if s.spec.rollout else None
+    asked = watch.for_ if watch else None
+    keep = watch.keep if watch and watch.keep is not None else 1.0
     window = asked if asked is not None else DEFAULT_WATCH if objectives(s.spec) else 0.0
     if window <= 0:
         return after.model_copy(update={"retiring": retire(s, before, stable)})
     former = Former(
         revision=stable.revision,
         version=stable.version,
-        replicas=max(1, s.stable.replicas),
+        replicas=max(1, math.ceil(s.stable.replicas * keep)),
         run=run.id,
         promoted_at=s.now,
         until=s.now + window,

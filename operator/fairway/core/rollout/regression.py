@@ -11,10 +11,13 @@ def regressed(s: Situation) -> Transition | None:
     if reading is None or reading.state != "Regressed":
         return None
     words = regression_words(reading)
-    if status.run and reading.run == status.run.id and status.stable:
-        return roll_back(s, "Regressed", words)
+    rollout = s.spec.rollout
+    if status.run and reading.run == status.run.id and status.stable and status.run.stage != "RollingBack":
+        held = rollout is not None and rollout.on_regression == "Pause"
+        return None if held else roll_back(s, "Regressed", words)
     if status.former and reading.run == watch_id(status.former.run):
-        return give_back(s, "Regressed", words)
+        held = rollout is not None and rollout.watch is not None and rollout.watch.on_breach == "Pause"
+        return None if held else give_back(s, "Regressed", words)
     return None
 
 

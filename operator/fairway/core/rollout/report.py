@@ -2,11 +2,12 @@
 
 from fairway.api.status import Phase, Run, Status, Track, VerdictStatus
 from fairway.core import capacity, names
+from fairway.core.rollout.approval import approval_deadline, gate
 from fairway.core.rollout.conditions import conditions
-from fairway.core.rollout.crash import asked_weight
 from fairway.core.rollout.deadlines import pull_deadline, ready_deadline
 from fairway.core.rollout.progress import step_ends
 from fairway.core.rollout.situation import Situation
+from fairway.core.rollout.waiting import pause_reason
 from fairway.core.showing import verdict_status
 
 NUMBERS_EVERY = 30.0
@@ -69,11 +70,17 @@ def _waiting(s: Situation) -> Run | None:
         return None
     needed = capacity.candidate(s.spec, s.status, run)
     deadline = None
-    if run.stage == "Scaling":
+    if s.trouble and s.status.stable and run.stage == "Scaling":
+        waiting = f"a route: {s.trouble.reason}: {s.trouble.message}"
+    elif run.stage == "Scaling":
         cause = s.candidate.cause
         waiting = f"{s.candidate.ready} of {needed} pods ready" + (f": {cause.message}" if cause else "")
         pulling = run.pull_failing_since is not None and cause is not None and cause.permanent
         deadline = pull_deadline(s, run) if pulling else ready_deadline(s, run)
+    elif run.stage == "RollingBack":
+        waiting = "stable's first ready pod"
+    elif gate(run):
+        waiting, deadline = f"the approval {run.plan[run.step].approval}", approval_deadline(run)
     elif run.unconfirmed:
         route = s.observed.route
         waiting = f"the route: {route.reason}: {route.message}" if route else "the route"
@@ -87,10 +94,15 @@ def _waiting(s: Situation) -> Run | None:
 
 
 def _phase(s: Situation, status: Status) -> Phase:
-    if status.stable is None:
+    if status.stable is None and not s.suspended:
         return "Degraded" if first_is_stuck(s) else "Pending"
+    if s.suspended:
+        return "Suspended"
     if status.run:
-        return "Progressing"
+        rolling = status.run.stage == "RollingBack" or (status.refused and status.refused.revision == s.target.revision)
+        return "RollingBack" if rolling else "Paused" if pause_reason(s) else "Progressing"
+    if status.suspended:
+        return "Pending"
     if status.stable.ready == 0:
         return "Degraded"
     return "RolledBack" if status.candidate and status.candidate.rejected_reason else "Healthy"
@@ -107,12 +119,15 @@ def first_is_stuck(s: Situation) -> bool:
 
 def _message(s: Situation, status: Status, phase: Phase) -> str:
     stable, candidate, run = status.stable, status.candidate, status.run
+    if phase == "Suspended":
+        return "suspended: no pods until state is Active again"
     if s.observed.blocked:
         return s.observed.blocked
     if run and candidate:
         share = f"{candidate.version} at {candidate.weight}%" if stable else f"{candidate.version}"
-        capped = " (held at 0: no ready pod)" if stable and candidate.weight < asked_weight(s) else ""
-        return f"{share}{capped}, waiting for {run.waiting_for}"
+        capped = " (held at 0: no ready pod)" if stable and candidate.weight < run.weight else ""
+        held = f" ({pause[1]})" if (pause := pause_reason(s)) else ""
+        return f"{share}{capped}, waiting for {run.waiting_for}{held}"
     if phase == "RolledBack" and candidate and stable:
         return f"{stable.version} serves; {candidate.version} was rolled back: {candidate.rejected_reason}"
     if phase == "Degraded" and stable:

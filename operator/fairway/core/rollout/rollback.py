@@ -1,13 +1,19 @@
 """Take a revision out: the one transition behind every reason to roll back."""
 
+from fairway.api.status import Refusal
 from fairway.core.rollout.situation import Event, Situation, Transition, history, reject, retire
 
 
 def roll_back(s: Situation, reason: str, message: str) -> Transition:
-    """End the open run: weight 0 at once, candidate rejected, its pods go after the scale-down delay."""
+    """End the open run: weight 0 at once, candidate rejected, its pods go after the scale-down delay.
+
+    Only where stable has no ready pod and the candidate has, the weight stays until stable has one again.
+    """
     status, run, candidate = s.status, s.status.run, s.status.candidate
     assert run is not None
     assert candidate is not None
+    if candidate.weight and s.candidate.ready and not s.stable.ready:
+        return _wait_for_stable(s, reason, message)
     stable = status.stable.model_copy(update={"weight": 100}) if status.stable else None
     after = status.model_copy(
         update={
@@ -15,6 +21,7 @@ def roll_back(s: Situation, reason: str, message: str) -> Transition:
             "candidate": candidate.model_copy(update={"weight": 0, "rejected_reason": f"{reason}: {message}"}),
             "run": None,
             "evidence": None,
+            "refused": Refusal(revision=candidate.revision, run=run.id),
             "rejected": reject(s, candidate, reason, message),
             "history": history(s, run, candidate, "RolledBack", f"{reason}: {message}"),
             "retiring": retire(s, status, candidate),
@@ -24,6 +31,24 @@ def roll_back(s: Situation, reason: str, message: str) -> Transition:
     return Transition(
         after, (Event("RolledBack", f"{candidate.version} rolled back, {kept}: {message}", warning=True),)
     )
+
+
+def _wait_for_stable(s: Situation, reason: str, message: str) -> Transition:
+    run, candidate = s.status.run, s.status.candidate
+    assert run is not None
+    assert candidate is not None
+    update = {"stage": "RollingBack", "end": reason, "end_message": message, "since": s.now}
+    said = f"{candidate.version} is to be rolled back as soon as stable has a ready pod: {message}"
+    after = s.status.model_copy(update={"run": run.model_copy(update=update)})
+    return Transition(after, (Event("RollingBack", said, warning=True),))
+
+
+def finish(s: Situation) -> Transition | None:
+    """End a rollback that waits, once stable takes requests again or the candidate no longer does."""
+    run = s.status.run
+    if run is None or run.stage != "RollingBack" or (s.candidate.ready and not s.stable.ready):
+        return None
+    return roll_back(s, run.end or "Regressed", run.end_message or "")
 
 
 def give_back(s: Situation, reason: str, message: str) -> Transition:
@@ -47,6 +72,7 @@ def give_back(s: Situation, reason: str, message: str) -> Transition:
             "candidate": bad.model_copy(update={"weight": 0, "rejected_reason": f"{reason}: {message}"}),
             "former": None,
             "evidence": None,
+            "refused": Refusal(revision=bad.revision, run=former.run),
             "rejected": reject(s, bad, reason, message),
             "history": entries,
             "retiring": retire(s, status, bad),

@@ -1,10 +1,11 @@
 """What a decision sees, and what it may answer."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from fairway.api.spec import ModelDeploymentSpec
 from fairway.api.status import HistoryEntry, Rejected, Retiring, Run, Status, Track
+from fairway.core.commands import Command
 from fairway.core.observe import Observed, TrackView
 from fairway.core.verdict import Reading
 
@@ -39,6 +40,14 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteTrouble:
+    """Why no route is there: a stable reason and one line for people."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """Everything a decision may depend on."""
 
@@ -52,6 +61,12 @@ class Situation:
     policy: Policy = Policy()
     gateway: bool = True
     """Whether a gateway splits the requests; else pods do, behind the entry Service."""
+    commands: Mapping[str, Command] = field(default_factory=dict)
+    """What people have asked for and was not handled yet, by the command's name."""
+    upgrade: str | None = None
+    """The revision that today's ModelRuntime makes of the spec, where it is not the target."""
+    trouble: RouteTrouble | None = None
+    """Why no route can carry the requests: no gateway, or another ModelDeployment has the hostname."""
 
     @property
     def stable(self) -> TrackView:
@@ -67,6 +82,16 @@ class Situation:
         """Return the same world with the decision taken."""
         return replace(self, status=transition.status)
 
+    @property
+    def paused(self) -> bool:
+        """Whether the spec holds an open run where it is."""
+        return bool(self.spec.paused)
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the spec asks for no pods at all."""
+        return self.spec.state == "Suspended"
+
 
 @dataclass(frozen=True, slots=True)
 class Transition:
@@ -77,6 +102,15 @@ class Transition:
 
 
 Concern = Callable[[Situation], Transition | None]
+
+
+def unless_paused(concern: Concern) -> Concern:
+    """Hold a concern back while spec.paused: what takes weight away is never held."""
+
+    def held(s: Situation) -> Transition | None:
+        return None if s.paused else concern(s)
+
+    return held
 
 
 def objectives(spec: ModelDeploymentSpec) -> bool:
@@ -117,10 +151,16 @@ def history(s: Situation, run: Run, track: Track, outcome: str, reason: str) -> 
             "endedAt": s.now,
             "outcome": outcome,
             "reason": reason,
+            "approvals": run.approvals,
         }
     )
     keep = (s.spec.history and s.spec.history.revisions) or 10
     return (entry, *s.status.history)[:keep]
+
+
+def handled(status: Status, command: Command) -> Status:
+    """Remember that a command was acted on, so that its annotation acts once."""
+    return status.model_copy(update={"commands": {**status.commands, command.name: command.value}})
 
 
 def reject(s: Situation, track: Track, reason: str, message: str) -> tuple[Rejected, ...]:

@@ -1,0 +1,70 @@
+"""One-shot commands in annotations: parsed strictly, bound to what they are about, each value acted on once.
+
+People, the CLI or Argo CD write them; the operator neither writes nor removes them. What was handled is remembered in
+``status.commands``, so that an annotation that stays (as it does in Git) acts once.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fairway.api import GROUP
+
+_RUN = r"(?P<run>run-[0-9]{1,9})"
+_WORD = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_FORMS = {
+    "promote": re.compile(rf"{_RUN}/(?P<step>[0-9]{{1,3}})"),
+    "promote-full": re.compile(_RUN),
+    "abort": re.compile(_RUN),
+    "retry": re.compile(_RUN),
+    "rollback": re.compile(_RUN),
+    "approve": re.compile(rf"{_RUN}/(?P<name>{_WORD}) by (?P<by>[^ ]+): ?(?P<comment>.*)", re.DOTALL),
+    "deny": re.compile(rf"{_RUN}/(?P<name>{_WORD}) by (?P<by>[^ ]+): ?(?P<comment>.*)", re.DOTALL),
+    "restart": re.compile(r"((?P<upgrade>upgrade-runtime) )?(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))"),
+}
+NAMES = tuple(_FORMS)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One well-formed command that has not been handled yet."""
+
+    name: str
+    value: str
+    run: str = ""
+    step: int | None = None
+    gate: str = ""
+    by: str = ""
+    comment: str = ""
+    upgrade: bool = False
+
+
+def pending(annotations: Mapping[str, str], handled: Mapping[str, str]) -> dict[str, Command]:
+    """Return the commands of an object that are well-formed and not handled yet, by name."""
+    found = {}
+    for name in NAMES:
+        value = annotations.get(f"{GROUP}/{name}")
+        if value is None or handled.get(name) == value:
+            continue
+        command = _parse(name, value)
+        if command is not None:
+            found[name] = command
+    return found
+
+
+def _parse(name: str, value: str) -> Command | None:
+    match = _FORMS[name].fullmatch(value)
+    if match is None:
+        return None
+    parts = match.groupdict()
+    step = parts.get("step")
+    return Command(
+        name=name,
+        value=value,
+        run=parts.get("run") or "",
+        step=int(step) if step else None,
+        gate=parts.get("name") or "",
+        by=parts.get("by") or "",
+        comment=" ".join((parts.get("comment") or "").split())[:256],
+        upgrade=bool(parts.get("upgrade")),
+    )

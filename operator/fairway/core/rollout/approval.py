@@ -1,0 +1,66 @@
+"""Steps that wait for a person."""
+
+from fairway.api.status import Approval, PlanStep, Run
+from fairway.core.commands import Command
+from fairway.core.rollout.rollback import roll_back
+from fairway.core.rollout.situation import Event, Situation, Transition, handled
+
+
+def gate(run: Run) -> PlanStep | None:
+    """Return the approval step that the run is at."""
+    at = run.plan[run.step] if run.step < len(run.plan) else None
+    return at if at is not None and at.approval else None
+
+
+def approved(run: Run) -> bool:
+    """Whether the approval that the run is at has been given."""
+    at = gate(run)
+    return at is not None and any(entry.name == at.approval for entry in run.approvals)
+
+
+def _word(s: Situation, name: str) -> Command | None:
+    """Return a person's word about exactly the approval that is waited for."""
+    command, run = s.commands.get(name), s.status.run
+    if command is None or s.status.commands.get(name) == command.value or run is None or run.id != command.run:
+        return None
+    at = gate(run)
+    return command if at is not None and at.approval == command.gate and not approved(run) else None
+
+
+def denied(s: Situation) -> Transition | None:
+    """A person said no: the candidate is out."""
+    command = _word(s, "deny")
+    if command is None or s.status.stable is None:
+        return None
+    why = f": {command.comment}" if command.comment else ""
+    transition = roll_back(s, "Denied", f"{command.gate} was denied by {command.by}{why}")
+    return Transition(handled(transition.status, command), transition.events)
+
+
+def approve(s: Situation) -> Transition | None:
+    """A person said yes: recorded with who, when and why."""
+    command, run = _word(s, "approve"), s.status.run
+    if command is None or run is None:
+        return None
+    given = Approval(name=command.gate, by=command.by, comment=command.comment, at=s.now)
+    after = s.status.model_copy(update={"run": run.model_copy(update={"approvals": (*run.approvals, given)})})
+    said = f"{command.gate} was approved by {command.by}" + (f": {command.comment}" if command.comment else "")
+    return Transition(handled(after, command), (Event("Approved", said),))
+
+
+def overdue(s: Situation) -> Transition | None:
+    """An approval that has not come in time is a denial."""
+    run = s.status.run
+    due = approval_deadline(run) if run else None
+    if run is None or due is None or s.now < due or approved(run) or s.status.stable is None:
+        return None
+    at = gate(run)
+    return roll_back(s, "ApprovalTimeout", f"{at.approval if at else ''} was not approved in time")
+
+
+def approval_deadline(run: Run) -> float | None:
+    """When the approval that the run is at must have come."""
+    at = gate(run)
+    if at is None or at.timeout is None or run.stage != "Observing":
+        return None
+    return run.since + at.timeout
