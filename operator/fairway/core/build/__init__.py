@@ -1,0 +1,1 @@
+"""Manifests of the children, one kind a module."""

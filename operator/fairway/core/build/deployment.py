@@ -1,0 +1,101 @@
+"""The Deployment of one revision, and the pod template that its record keeps."""
+
+from typing import Any
+
+from fairway.api.spec import ModelDeploymentSpec
+from fairway.core import names
+from fairway.core.build.common import Owner, metadata
+from fairway.core.revision import Record, Server
+
+DRAIN_SECONDS = 10
+GRACE_SECONDS = 90
+PROBE_PERIOD = 5
+
+
+def pod_template(owner: Owner, spec: ModelDeploymentSpec, revision: str, server: Server) -> dict[str, Any]:
+    """Render the pod template of a new revision. It is recorded, and never rendered again for this revision."""
+    version = spec.model.version
+    return {
+        "metadata": {
+            "labels": {
+                names.MANAGED_BY: names.MANAGER,
+                names.NAME: owner.name,
+                names.OWNER: owner.uid,
+                names.REVISION: revision,
+                names.VERSION: names.label_value(version),
+            },
+            "annotations": {
+                names.SCRAPE_PORT: str(server.metrics_port),
+                names.SCRAPE_PATH: server.metrics_path,
+            },
+        },
+        "spec": {
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": GRACE_SECONDS,
+            "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [_container(spec, server)],
+        },
+    }
+
+
+def _container(spec: ModelDeploymentSpec, server: Server) -> dict[str, Any]:
+    container: dict[str, Any] = {
+        "name": "model",
+        "image": server.image,
+        "ports": [{"name": "model", "containerPort": server.port, "protocol": "TCP"}],
+        "env": [{"name": name, "value": value} if value else {"name": name} for name, value in server.env],
+        "resources": _resources(spec),
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
+        **_probes(server),
+    }
+    if server.command:
+        container["command"] = list(server.command)
+    if server.args:
+        container["args"] = list(server.args)
+    return container
+
+
+def _resources(spec: ModelDeploymentSpec) -> dict[str, Any]:
+    return spec.resources.model_dump(mode="json", by_alias=True, exclude_none=True) if spec.resources else {}
+
+
+def _probes(server: Server) -> dict[str, Any]:
+    def ask(path: str | None) -> dict[str, Any]:
+        return {"httpGet": {"path": path, "port": "model"}} if path else {"tcpSocket": {"port": "model"}}
+
+    # The startup probe is as quick as the start of a light model and as patient as that of a heavy one.
+    tries = max(1, round(server.startup_timeout))
+    probes = {
+        "startupProbe": {**ask(server.startup_path), "periodSeconds": 1, "failureThreshold": tries, "timeoutSeconds": 1},
+        "readinessProbe": {
+            **ask(server.readiness_path),
+            "periodSeconds": PROBE_PERIOD,
+            "failureThreshold": 2,
+            "timeoutSeconds": 2,
+        },
+    }
+    if server.liveness:
+        probes["livenessProbe"] = {
+            **ask(server.liveness_path),
+            "periodSeconds": 2 * PROBE_PERIOD,
+            "failureThreshold": 3,
+            "timeoutSeconds": 5,
+        }
+    return probes
+
+
+def deployment(owner: Owner, record: Record) -> dict[str, Any]:
+    """The Deployment of a recorded revision, without replicas: those have an owner of their own."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata(owner, names.child(owner.name, record.revision), record.revision, record.version),
+        "spec": {
+            "selector": {"matchLabels": {names.OWNER: owner.uid, names.REVISION: record.revision}},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "revisionHistoryLimit": 1,
+            "template": record.template,
+        },
+    }
