@@ -100,8 +100,20 @@ class ServerFields(Api):
         return env
 
 
+class RuntimeFormat(Api):
+    """A model format that a runtime can serve."""
+
+    name: Short
+    version: Short | None = Field(None, description="Exactly this version; default: any.")
+
+
 class ModelRuntimeSpec(ServerFields):
     """The desired behaviour of every model served by this runtime."""
+
+    formats: Annotated[tuple[RuntimeFormat, ...], Field(max_length=16)] | None = Field(
+        None, description="What this runtime serves without being named: models of these formats find it."
+    )
+    model_mount_path: HttpPath | None = Field(None, description="Where the server expects the model.")
 
 
 GENERIC_HTTP = Series(

@@ -6,9 +6,7 @@ from pydantic import Field
 
 from fairway.api.types import Duration, Time, Tolerant, keyed_by
 
-Phase = Literal[
-    "Pending", "Healthy", "Progressing", "Paused", "RollingBack", "RolledBack", "Degraded", "Suspended"
-]
+Phase = Literal["Pending", "Healthy", "Progressing", "Paused", "RollingBack", "RolledBack", "Degraded", "Suspended"]
 Stage = Literal["Scaling", "Observing", "RollingBack"]
 VerdictState = Literal["Healthy", "Regressed", "Undecided", "NoTraffic", "SharedDegradation", "NoData", "ProviderError"]
 Outcome = Literal["Promoted", "RolledBack", "Superseded"]
@@ -197,7 +195,8 @@ class Status(Tolerant):
     restarts: tuple[Restart, ...] = ()
     commands: dict[str, str] = Field({}, description="The last handled value of each command.")
     effective: dict[str, Any] = Field(
-        {}, description="What the spec means with every default resolved.",
+        {},
+        description="What the spec means with every default resolved.",
         json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
     )
     retiring: tuple[Retiring, ...] = ()

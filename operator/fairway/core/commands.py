@@ -12,6 +12,7 @@ from fairway.api import GROUP
 
 _RUN = r"(?P<run>run-[0-9]{1,9})"
 _WORD = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 _FORMS = {
     "promote": re.compile(rf"{_RUN}/(?P<step>[0-9]{{1,3}})"),
     "promote-full": re.compile(_RUN),
@@ -20,7 +21,7 @@ _FORMS = {
     "rollback": re.compile(_RUN),
     "approve": re.compile(rf"{_RUN}/(?P<name>{_WORD}) by (?P<by>[^ ]+): ?(?P<comment>.*)", re.DOTALL),
     "deny": re.compile(rf"{_RUN}/(?P<name>{_WORD}) by (?P<by>[^ ]+): ?(?P<comment>.*)", re.DOTALL),
-    "restart": re.compile(r"((?P<upgrade>upgrade-runtime) )?(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))"),
+    "restart": re.compile(rf"((?P<upgrade>upgrade-runtime) )?{_TIME}"),
 }
 NAMES = tuple(_FORMS)
 

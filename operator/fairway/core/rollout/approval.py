@@ -28,7 +28,7 @@ def _word(s: Situation, name: str) -> Command | None:
 
 
 def denied(s: Situation) -> Transition | None:
-    """A person said no: the candidate is out."""
+    """Take the candidate out: a person said no."""
     command = _word(s, "deny")
     if command is None or s.status.stable is None:
         return None
@@ -38,7 +38,7 @@ def denied(s: Situation) -> Transition | None:
 
 
 def approve(s: Situation) -> Transition | None:
-    """A person said yes: recorded with who, when and why."""
+    """Record that a person said yes: who, when and why."""
     command, run = _word(s, "approve"), s.status.run
     if command is None or run is None:
         return None
@@ -49,7 +49,7 @@ def approve(s: Situation) -> Transition | None:
 
 
 def overdue(s: Situation) -> Transition | None:
-    """An approval that has not come in time is a denial."""
+    """Take the candidate out: an approval has not come in time."""
     run = s.status.run
     due = approval_deadline(run) if run else None
     if run is None or due is None or s.now < due or approved(run) or s.status.stable is None:

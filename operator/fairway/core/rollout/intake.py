@@ -1,6 +1,6 @@
 """A revision is asked for: open the first run, supersede an open one, or return to stable."""
 
-from fairway.api.spec import ALL
+from fairway.api.rollout import ALL
 from fairway.api.status import PlanStep, Run, Status, Track
 from fairway.core import capacity
 from fairway.core.rollout.situation import Event, Situation, Target, Transition, history, objectives, retire
@@ -137,5 +137,7 @@ def _plan(s: Situation) -> tuple[PlanStep, ...]:
             gate = {"approval": step.approval, "approvers": step.approvers, "timeout": step.timeout}
             plan.append(PlanStep(weight=weight, **gate))
         elif weight < ALL:
-            plan.append(PlanStep(weight=weight, for_=default if step.for_ is None else step.for_, replicas=step.replicas))
+            plan.append(
+                PlanStep(weight=weight, for_=default if step.for_ is None else step.for_, replicas=step.replicas)
+            )
     return tuple(plan)

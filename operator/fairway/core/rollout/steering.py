@@ -78,7 +78,9 @@ def promote(s: Situation) -> Transition | None:
         return None
     if run.step >= len(run.plan) or run.plan[run.step].approval:
         return None
-    onward = run.model_copy(update={"step": run.step + 1, "stage": "Scaling", "since": s.now, "promoted_step": run.step})
+    onward = run.model_copy(
+        update={"step": run.step + 1, "stage": "Scaling", "since": s.now, "promoted_step": run.step}
+    )
     after = handled(s.status.model_copy(update={"run": onward}), command)
     said = f"step {command.step} of {command.run} was ended by command"
     return Transition(after, (Event("StepPromoted", said),))
