@@ -13,7 +13,8 @@ from fairway.core.rollout.decide import Decision
 from fairway.core.rollout.situation import Policy
 from fairway.core.verdict import Key
 from fairway.engine.analysis import Analysis
-from fairway.engine.reconciler import Defaults, Reconciler
+from fairway.engine.gather import Defaults
+from fairway.engine.reconciler import Reconciler
 from fairway.engine.runtime import KINDS, JobEndedError, Runtime, supervise
 from fairway.engine.store import MemoryStore
 from fairway.engine.workqueue import WorkQueue

@@ -88,8 +88,16 @@ class Store(Protocol):
         """Return every object that carries the owner's UID label, pods included."""
         ...
 
-    def runtime(self, name: str) -> Manifest | None:
-        """Return a ModelRuntime."""
+    def runtimes(self) -> Mapping[str, Manifest]:
+        """Return every ModelRuntime by name."""
+        ...
+
+    def gateway(self, namespace: str, name: str) -> Manifest | None:
+        """Return a Gateway."""
+        ...
+
+    def all_models(self) -> Sequence[Manifest]:
+        """Return every ModelDeployment."""
         ...
 
     def put(self, manifest: Manifest) -> None:

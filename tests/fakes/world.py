@@ -16,7 +16,8 @@ from fairway.api.types import format_time
 from fairway.core import names
 from fairway.core.rollout.situation import Policy
 from fairway.core.verdict import Key, Question, Reading
-from fairway.engine.reconciler import Defaults, Reconciler
+from fairway.engine.gather import Defaults
+from fairway.engine.reconciler import Reconciler
 from fairway.engine.store import MemoryStore
 from fairway.ports import ClusterError, Manifest
 
@@ -69,6 +70,12 @@ class World:
 
     def __post_init__(self) -> None:
         self.analysis = FakeAnalysis()
+        self.objects["Gateway", "models"] = {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "Gateway",
+            "metadata": {"name": "models", "namespace": "gateways", "uid": "gw", "resourceVersion": "1"},
+            "spec": {"listeners": [{"protocol": "HTTP", "port": 80}]},
+        }
         self._versions = itertools.count(1)
         self._uids = itertools.count(1)
         self.restart()

@@ -28,12 +28,15 @@ class Child:
     replicas: int | None = None
 
 
-def routed_by(spec: ModelDeploymentSpec, default: GatewayRef | None) -> GatewayRef | None:
-    """Return the gateway that carries the requests, if any: it takes a hostname or a path to tell models apart."""
-    traffic = spec.traffic
-    if traffic is None or not (traffic.hostnames or (traffic.path and traffic.path != "/")):
-        return None
-    return traffic.gateway or default
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """How requests come in: by this gateway, or by the entry Service alone.
+
+    ``routable`` False keeps a new route from being made; one that is there is never taken away for it.
+    """
+
+    gateway: GatewayRef | None = None
+    routable: bool = True
 
 
 def desired(
@@ -41,7 +44,7 @@ def desired(
     spec: ModelDeploymentSpec,
     status: Status,
     records: Mapping[str, Record],
-    default_gateway: GatewayRef | None,
+    routing: Routing,
 ) -> list[Child]:
     """All children in the order of their creation: what serves first, the routes to it last."""
     children: list[Child] = []
@@ -54,12 +57,12 @@ def desired(
     if not serving:
         return children
     first = records.get(serving[0][0])
-    gateway = routed_by(spec, default_gateway)
+    gateway = routing.gateway
     if first is not None:
         split = gateway is None and sum(weight > 0 for _, weight in serving) > 1
         lead = max(serving, key=lambda item: item[1])[0] if gateway is None else serving[0][0]
         children.append(Child(entry_service(owner, None if split else lead, first.port)))
-    if gateway is not None and spec.traffic is not None:
+    if gateway is not None and spec.traffic is not None and routing.routable:
         children.append(Child(http_route(owner, spec.traffic, gateway, serving)))
     return children
 

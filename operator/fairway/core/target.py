@@ -13,7 +13,8 @@ from fairway.core.revision import Record, intent, lineage, resolve, revision
 def find_record(spec: ModelDeploymentSpec, name: str, status: Status, records: Mapping[str, Record]) -> Record | None:
     """Return the recorded revision of this intent; what is current comes before what is only remembered."""
     asked = intent(spec, name)
-    current = [track.revision for track in (status.candidate, status.stable) if track]
+    chosen = [status.chosen] if status.chosen else []
+    current = [*chosen, *(track.revision for track in (status.candidate, status.stable) if track)]
     remembered = [entry.revision for entry in status.history]
     order = dict.fromkeys([*current, *remembered, *records])
     return next((records[rev] for rev in order if rev in records and records[rev].intent == asked), None)

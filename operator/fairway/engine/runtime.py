@@ -37,6 +37,7 @@ class Kind:
 
 KINDS = (
     Kind("ModelRuntime", "modelruntimes", "fairway.dev/v1alpha1", child=False, namespaced=False),
+    Kind("Gateway", "gateways", "gateway.networking.k8s.io/v1", child=False),
     Kind("ControllerRevision", "controllerrevisions", "apps/v1"),
     Kind("Deployment", "deployments", "apps/v1"),
     Kind("Service", "services", "v1"),
@@ -84,7 +85,7 @@ class Runtime:
 
     def seen(self, type_: str | None, manifest: Manifest) -> None:
         """Take one watch event into the store and ask for a pass over its owner."""
-        if manifest["kind"] == "ModelRuntime":
+        if manifest["kind"] in ("ModelRuntime", "Gateway"):
             self._store.drop(manifest) if type_ == "DELETED" else self._store.put(manifest)
             for model in self._store.models():
                 self._queue.add(model)

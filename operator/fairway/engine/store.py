@@ -7,7 +7,7 @@ from fairway.core import names
 from fairway.core.verdict import Key
 from fairway.ports import Manifest
 
-MODEL, RUNTIME = "ModelDeployment", "ModelRuntime"
+MODEL, RUNTIME, GATEWAY = "ModelDeployment", "ModelRuntime", "Gateway"
 _Name = tuple[str, str, str]
 _SPEC_OF_POD = ("nodeName",)
 
@@ -18,6 +18,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._models: dict[Key, Manifest] = {}
         self._runtimes: dict[str, Manifest] = {}
+        self._gateways: dict[Key, Manifest] = {}
         self._children: dict[str, dict[_Name, Manifest]] = {}
         self._owners: dict[str, Key] = {}
 
@@ -33,9 +34,17 @@ class MemoryStore:
         """Return every object that carries the owner's UID label, pods included."""
         return list(self._children.get(owner_uid, {}).values())
 
-    def runtime(self, name: str) -> Manifest | None:
-        """Return a ModelRuntime."""
-        return self._runtimes.get(name)
+    def runtimes(self) -> dict[str, Manifest]:
+        """Return every ModelRuntime by name."""
+        return dict(self._runtimes)
+
+    def gateway(self, namespace: str, name: str) -> Manifest | None:
+        """Return a Gateway."""
+        return self._gateways.get((namespace, name))
+
+    def all_models(self) -> list[Manifest]:
+        """Return every ModelDeployment."""
+        return list(self._models.values())
 
     def owner(self, manifest: Manifest) -> Key | None:
         """Return the ModelDeployment that an object belongs to, itself included."""
@@ -82,6 +91,8 @@ class MemoryStore:
             return list(self._models.values())
         if kind == RUNTIME:
             return list(self._runtimes.values())
+        if kind == GATEWAY:
+            return list(self._gateways.values())
         return [child for shelf in self._children.values() for child in shelf.values() if child["kind"] == kind]
 
     def _shelf(self, manifest: Manifest) -> tuple[dict[Any, Manifest] | None, Any]:
@@ -90,6 +101,8 @@ class MemoryStore:
             return self._models, _key(manifest)
         if manifest["kind"] == RUNTIME:
             return self._runtimes, meta["name"]
+        if manifest["kind"] == GATEWAY:
+            return self._gateways, _key(manifest)
         uid = _owner_uid(manifest)
         if uid is None:
             return None, None

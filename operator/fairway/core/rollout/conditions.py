@@ -6,6 +6,7 @@ from typing import Literal
 from fairway.api.status import Condition, Status
 from fairway.core.rollout.situation import Situation
 from fairway.core.rollout.waiting import pause_reason
+from fairway.core.verdict import Reading
 
 State = Literal["True", "False", "Unknown"]
 Raw = tuple[str, State, str, str]
@@ -82,6 +83,8 @@ def _route(s: Situation) -> Raw:
 
 def _metrics(s: Situation, status: Status) -> Raw:
     old = next((c for c in s.status.conditions if c.type == "MetricsReady"), None)
+    if s.preflight is not None:
+        return _preflight(s.preflight)
     verdict = status.verdict
     if verdict is None or not (status.run or status.former):
         # Nothing is asked between runs: what was last known stays.
@@ -93,7 +96,15 @@ def _metrics(s: Situation, status: Status) -> Raw:
     return "MetricsReady", "True", "Measured", "the objectives are measured"
 
 
-_NOT_ASKED: Raw = ("MetricsReady", "Unknown", "NotAsked", "objectives are measured once a candidate has weight")
+def _preflight(reading: Reading) -> Raw:
+    if reading.state in ("NoData", "ProviderError"):
+        return "MetricsReady", "False", reading.state, reading.message
+    if not any(objective.requests for objective in reading.objectives):
+        return "MetricsReady", "Unknown", "NoTraffic", "the series are there, but no request has been counted yet"
+    return "MetricsReady", "True", "Measured", "the objectives are measured"
+
+
+_NOT_ASKED: Raw = ("MetricsReady", "Unknown", "NotAsked", "the objectives have not been asked for yet")
 
 
 def _abnormal(s: Situation, status: Status) -> Iterator[Raw]:
@@ -107,8 +118,9 @@ def _abnormal(s: Situation, status: Status) -> Iterator[Raw]:
     if status.phase in ("RolledBack", "Degraded") or s.observed.blocked:
         reason = "WriteRefused" if s.observed.blocked else status.phase
         yield "Stalled", "True", reason, status.message
-    if status.phase in ("RolledBack", "RollingBack") and status.candidate:
-        rejected = status.candidate.rejected_reason or ""
-        yield "RolledBack", "True", rejected.split(":", 1)[0] or "RolledBack", rejected
+    refused = status.refused
+    if status.phase in ("RolledBack", "RollingBack") and refused and refused.revision == s.target.revision:
+        why = next((r for r in status.rejected if r.revision == refused.revision), None)
+        yield "RolledBack", "True", why.reason if why else "Rejected", why.message if why else refused.run
     if status.phase == "Degraded":
         yield "Degraded", "True", "NoReadyPods", status.message

@@ -59,7 +59,7 @@ class Decision:
     wake_at: float | None = None
 
 
-def decide(s: Situation, *, url: str | None, owner_uid: str) -> Decision:
+def decide(s: Situation, *, owner_uid: str) -> Decision:
     """Decide everything that can be decided from one view of the world.
 
     Weight rises by at most one step per call, since a step starts by waiting for time or pods.
@@ -73,7 +73,7 @@ def decide(s: Situation, *, url: str | None, owner_uid: str) -> Decision:
         moved = True
         events.extend(transition.events)
         s = s.after(transition)
-    status = report(s, moved=moved, url=url, owner_uid=owner_uid)
+    status = report(s, moved=moved, owner_uid=owner_uid)
     return Decision(status, tuple(events), _wake(s))
 
 

@@ -26,7 +26,7 @@ def asked_for_another(s: Situation) -> Transition | None:
 def _return_to_stable(s: Situation) -> Transition | None:
     status = s.status
     if status.candidate is None:
-        return None
+        return _forget_refusal(status)
     assert status.stable is not None
     after = close_run(s, "the spec returned to the stable revision")
     stable = status.stable.model_copy(update={"weight": 100})
@@ -34,6 +34,11 @@ def _return_to_stable(s: Situation) -> Transition | None:
     after = after.model_copy(update=update)
     said = f"the spec asks for {status.stable.version} again: it serves everything, {status.candidate.version} is out"
     return Transition(after, (Event("ReturnedToStable", said),))
+
+
+def _forget_refusal(status: Status) -> Transition | None:
+    """A spec that asks for something else in between may ask for the refused revision again."""
+    return Transition(status.model_copy(update={"refused": None})) if status.refused else None
 
 
 def close_run(s: Situation, reason: str) -> Status:
@@ -60,13 +65,13 @@ def open_run(s: Situation, target: Target) -> Transition:
     status = _close_window(s, status)
     first = status.stable is None
     proven = not first and _proven(s, status, target.revision)
-    plan = () if first or proven else _plan(s)
+    steps = () if first or proven else plan(s)
     run = Run(
         id=f"run-{status.runs + 1}",
-        steps=len(plan),
+        steps=len(steps),
         since=s.now,
         started_at=s.now,
-        plan=plan,
+        plan=steps,
         size=max(s.stable.replicas, capacity.floor(s.spec)),
         reason="First" if first else "FastReturn" if proven else None,
     )
@@ -84,7 +89,7 @@ def open_run(s: Situation, target: Target) -> Transition:
             "retiring": tuple(r for r in status.retiring if r.revision != target.revision),
         }
     )
-    events.append(Event("RunStarted", _announcement(status, target.version, plan, run)))
+    events.append(Event("RunStarted", _announcement(status, target.version, steps, run)))
     return Transition(after, tuple(events))
 
 
@@ -123,21 +128,21 @@ def _proven(s: Situation, status: Status, revision: str) -> bool:
     return last is not None and last.outcome == "Promoted" and revision in list(promoted)[: most + 1]
 
 
-def _plan(s: Situation) -> tuple[PlanStep, ...]:
+def plan(s: Situation) -> tuple[PlanStep, ...]:
     """Pin the steps; the move to 100 is promotion itself and never listed."""
     rollout, judged = s.spec.rollout, objectives(s.spec)
     default = DEFAULT_STEP if judged else 0.0
     steps = rollout.steps if rollout else None
     if steps is None:
         return tuple(PlanStep(weight=weight, for_=default) for weight in DEFAULT_WEIGHTS) if judged else ()
-    plan, weight = [], 0
+    pinned, weight = [], 0
     for step in steps:
         weight = step.weight or weight
         if step.approval:
             gate = {"approval": step.approval, "approvers": step.approvers, "timeout": step.timeout}
-            plan.append(PlanStep(weight=weight, **gate))
+            pinned.append(PlanStep(weight=weight, **gate))
         elif weight < ALL:
-            plan.append(
+            pinned.append(
                 PlanStep(weight=weight, for_=default if step.for_ is None else step.for_, replicas=step.replicas)
             )
-    return tuple(plan)
+    return tuple(pinned)

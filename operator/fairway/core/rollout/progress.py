@@ -158,13 +158,18 @@ def promotion_reason(s: Situation, run: Run) -> str:
     return verdict_words(s.reading)
 
 
+def watch_seconds(s: Situation) -> float:
+    """How long the former revision stays warm after a promotion."""
+    asked = s.spec.rollout.watch.for_ if s.spec.rollout and s.spec.rollout.watch else None
+    return asked if asked is not None else DEFAULT_WATCH if objectives(s.spec) else 0.0
+
+
 def _keep_former(s: Situation, after: Status, before: Status, run: Run) -> Status:
     stable = before.stable
     assert stable is not None
     watch = s.spec.rollout.watch if s.spec.rollout else None
-    asked = watch.for_ if watch else None
     keep = watch.keep if watch and watch.keep is not None else 1.0
-    window = asked if asked is not None else DEFAULT_WATCH if objectives(s.spec) else 0.0
+    window = watch_seconds(s)
     if window <= 0:
         return after.model_copy(update={"retiring": retire(s, before, stable)})
     former = Former(

@@ -36,6 +36,27 @@ def question(s: Situation, key: Key) -> Question | None:
     return None
 
 
+def preflight(s: Situation, key: Key) -> Question | None:
+    """Ask whether the objectives can be measured at all: about stable, between runs, before the first canary."""
+    stable = s.status.stable
+    if not s.spec.objectives or stable is None or stable.ready == 0 or s.status.run or s.status.former:
+        return None
+    return Question(
+        key=key,
+        run=preflight_id(stable.revision),
+        candidate=stable.revision,
+        stable=None,
+        objectives=_objectives(s, stable.revision),
+        since=0.0,
+        weight=100,
+    )
+
+
+def preflight_id(revision: str) -> str:
+    """Name of the analysis that only looks whether anything is measured."""
+    return f"preflight/{revision}"
+
+
 def _objectives(s: Situation, revision: str) -> tuple[ObjectivePlan, ...]:
     record = s.observed.records.get(revision)
     return plan(s.spec, record.series if record else GENERIC_HTTP)

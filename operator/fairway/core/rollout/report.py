@@ -5,6 +5,7 @@ from fairway.core import capacity, names
 from fairway.core.rollout.approval import approval_deadline, gate
 from fairway.core.rollout.conditions import conditions
 from fairway.core.rollout.deadlines import pull_deadline, ready_deadline
+from fairway.core.rollout.effective import effective
 from fairway.core.rollout.progress import step_ends
 from fairway.core.rollout.situation import Situation
 from fairway.core.rollout.waiting import pause_reason
@@ -13,7 +14,7 @@ from fairway.core.showing import verdict_status
 NUMBERS_EVERY = 30.0
 
 
-def report(s: Situation, *, moved: bool, url: str | None, owner_uid: str) -> Status:
+def report(s: Situation, *, moved: bool, owner_uid: str) -> Status:
     """Complete a status with everything that is derived from the world, never decided."""
     stable, candidate = _count(s, s.status.stable), _count(s, s.status.candidate)
     run = _waiting(s)
@@ -25,7 +26,8 @@ def report(s: Situation, *, moved: bool, url: str | None, owner_uid: str) -> Sta
             "run": run,
             "verdict": _verdict(s, moved=moved),
             "evidence": _checkpoint(s, moved=moved),
-            "url": url,
+            "url": s.url,
+            "effective": effective(s),
             "replicas": stable.replicas if stable else 0,
             "selector": f"{names.OWNER}={owner_uid},{names.REVISION}={stable.revision}" if stable else "",
         }
@@ -103,9 +105,9 @@ def _phase(s: Situation, status: Status) -> Phase:
         return "RollingBack" if rolling else "Paused" if pause_reason(s) else "Progressing"
     if status.suspended:
         return "Pending"
-    if status.stable.ready == 0:
+    if status.stable is None or status.stable.ready == 0:
         return "Degraded"
-    return "RolledBack" if status.candidate and status.candidate.rejected_reason else "Healthy"
+    return "RolledBack" if status.refused and status.refused.revision == s.target.revision else "Healthy"
 
 
 def first_is_stuck(s: Situation) -> bool:
@@ -128,8 +130,10 @@ def _message(s: Situation, status: Status, phase: Phase) -> str:
         capped = " (held at 0: no ready pod)" if stable and candidate.weight < run.weight else ""
         held = f" ({pause[1]})" if (pause := pause_reason(s)) else ""
         return f"{share}{capped}, waiting for {run.waiting_for}{held}"
-    if phase == "RolledBack" and candidate and stable:
-        return f"{stable.version} serves; {candidate.version} was rolled back: {candidate.rejected_reason}"
+    if phase == "RolledBack" and stable:
+        why = next((r for r in status.rejected if r.revision == s.target.revision), None)
+        reason = f": {why.reason}: {why.message}" if why else ""
+        return f"{stable.version} serves; {s.target.version} was rolled back{reason}"
     if phase == "Degraded" and stable:
         cause = s.stable.cause
         return f"{stable.version} has no ready pod" + (f": {cause.message}" if cause else "")

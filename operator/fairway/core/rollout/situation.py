@@ -65,6 +65,12 @@ class Situation:
     """What people have asked for and was not handled yet, by the command's name."""
     upgrade: str | None = None
     """The revision that today's ModelRuntime makes of the spec, where it is not the target."""
+    preflight: Reading | None = None
+    """What the samples say about stable between runs: whether the objectives can be measured at all."""
+    url: str | None = None
+    """Where the model answers."""
+    runtime: str | None = None
+    """The ModelRuntime in use."""
     trouble: RouteTrouble | None = None
     """Why no route can carry the requests: no gateway, or another ModelDeployment has the hostname."""
 
