@@ -18,6 +18,7 @@ READ = {"list", "watch"}
 OWN = READ | {"get", "create", "patch", "delete"}
 CLUSTER_RULES = {
     ("fairway.dev", "modelruntimes"): READ,
+    ("gateway.networking.k8s.io", "gateways"): READ,
     ("apiextensions.k8s.io", "customresourcedefinitions"): READ,
 }
 NAMESPACED_RULES = {

@@ -4,7 +4,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
-from fairway.api.types import LABEL, METRIC, PATH, Api, Duration, Port, Short, Text, keyed_by, require_distinct
+from fairway.api.types import (
+    LABEL,
+    METRIC,
+    PATH,
+    Api,
+    Directory,
+    Port,
+    PositiveDuration,
+    Short,
+    Text,
+    keyed_by,
+    require_distinct,
+)
 
 MetricName = Annotated[str, StringConstraints(pattern=METRIC, max_length=128)]
 LabelName = Annotated[str, StringConstraints(pattern=LABEL, max_length=64)]
@@ -14,21 +26,23 @@ HttpPath = Annotated[str, StringConstraints(pattern=PATH, max_length=256)]
 class EnvVar(Api):
     """One environment variable with a literal value."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$", max_length=128)]
-    value: Text = ""
+    name: Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$", max_length=128)] = Field(
+        description="Name of the variable."
+    )
+    value: Text = Field("", description="Its value, as it is. Default: empty.")
 
 
 class Probe(Api):
     """Where a probe asks: an HTTP path on the model's port, or the open port itself when no path is given."""
 
-    path: HttpPath | None = None
+    path: HttpPath | None = Field(None, description="Any 2xx or 3xx is a yes. Default: that the port is open.")
 
 
 class StartupProbe(Probe):
     """The startup probe: how long loading may take before the container is restarted."""
 
-    timeout: Duration | None = Field(
-        None, description="Default 30m: loading has its own deadline in rollout.deadlines."
+    timeout: PositiveDuration | None = Field(
+        None, description="How long it may fail. Default: 30m, as loading has its own clock in rollout.deadlines."
     )
 
 
@@ -43,16 +57,20 @@ class Probes(Api):
 class Matcher(Api):
     """One label matcher, as in PromQL."""
 
-    label: LabelName
-    op: Literal["=", "!=", "=~", "!~"] = Field("=", json_schema_extra={"x-fairway-default": "="})
-    value: Short
+    label: LabelName = Field(description="The label to compare.")
+    op: Literal["=", "!=", "=~", "!~"] = Field(
+        "=", description="Default: =.", json_schema_extra={"x-fairway-default": "="}
+    )
+    value: Short = Field(description="What to compare it with: text, or a regular expression for =~ and !~.")
 
 
 class RequestSeries(Api):
     """The counter of requests and how a failed one is told from a good one."""
 
-    metric: MetricName
-    matchers: Annotated[tuple[Matcher, ...], Field(max_length=8)] = ()
+    metric: MetricName = Field(description="Name of the counter.")
+    matchers: Annotated[tuple[Matcher, ...], Field(max_length=8)] = Field(
+        (), description="Which of its series count: leave probes and /metrics out."
+    )
     failure: Annotated[tuple[Matcher, ...], Field(max_length=8)] = Field(
         (), description="A request failed if any of these matches its labels."
     )
@@ -61,16 +79,26 @@ class RequestSeries(Api):
 class LatencySeries(Api):
     """The latency histogram: its name without `_bucket`, and the unit of its buckets."""
 
-    metric: MetricName
-    matchers: Annotated[tuple[Matcher, ...], Field(max_length=8)] = ()
-    unit: Literal["s", "ms", "us"] | None = Field(None, description="Unit of the bucket edges; default s.")
+    metric: MetricName = Field(description="Name of the histogram, without `_bucket`.")
+    matchers: Annotated[tuple[Matcher, ...], Field(max_length=8)] = Field(
+        (), description="Which of its series count: leave probes and /metrics out."
+    )
+    unit: Literal["s", "ms", "us"] | None = Field(None, description="Unit of the bucket edges. Default: s.")
 
 
 class Series(Api):
     """The series that objectives are judged by. Names and matchers only, never PromQL."""
 
-    requests: RequestSeries | None = None
-    latency: LatencySeries | None = None
+    requests: RequestSeries | None = Field(
+        None,
+        description=(
+            "The counter of requests and how a failed one is told from a good one. "
+            "Default: http_requests_total, failed with a status or code of 5xx."
+        ),
+    )
+    latency: LatencySeries | None = Field(
+        None, description="The latency histogram. Default: http_request_duration_seconds."
+    )
 
 
 class Metrics(Api):
@@ -78,18 +106,30 @@ class Metrics(Api):
 
     port: Port | None = Field(None, description="Default: the model's port.")
     path: HttpPath | None = Field(None, description="Default: /metrics.")
-    series: Series | None = None
+    series: Series | None = Field(
+        None, description="The series that objectives are judged by: names and matchers, never PromQL."
+    )
 
 
 class ServerFields(Api):
     """What a ModelRuntime sets and a ModelDeployment may override, field by field."""
 
-    image: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
-    command: Annotated[tuple[Text, ...], Field(max_length=64)] | None = None
-    args: Annotated[tuple[Text, ...], Field(max_length=64)] | None = None
-    env: Annotated[tuple[EnvVar, ...], Field(max_length=64, json_schema_extra=keyed_by("name"))] | None = None
-    port: Port | None = None
-    protocol: Literal["v1", "v2", "openai", "http", "grpc"] | None = None
+    image: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = Field(
+        None, description="The container image of the model server."
+    )
+    command: Annotated[tuple[Text, ...], Field(max_length=64)] | None = Field(
+        None, description="Replaces the image's entrypoint."
+    )
+    args: Annotated[tuple[Text, ...], Field(max_length=64)] | None = Field(
+        None, description="Replaces the image's arguments."
+    )
+    env: Annotated[tuple[EnvVar, ...], Field(max_length=64, json_schema_extra=keyed_by("name"))] | None = Field(
+        None, description="Environment variables; those of a ModelDeployment win over its ModelRuntime's, name by name."
+    )
+    port: Port | None = Field(None, description="The port on which the model answers.")
+    protocol: Literal["v1", "v2", "openai", "http", "grpc"] | None = Field(
+        None, description="What is spoken on the port. Default: http."
+    )
     probes: Probes | None = None
     metrics: Metrics | None = None
 
@@ -103,8 +143,8 @@ class ServerFields(Api):
 class RuntimeFormat(Api):
     """A model format that a runtime can serve."""
 
-    name: Short
-    version: Short | None = Field(None, description="Exactly this version; default: any.")
+    name: Short = Field(description="Name of the format, as in model.format.name.")
+    version: Short | None = Field(None, description="Exactly this version of the format. Default: any.")
 
 
 class ModelRuntimeSpec(ServerFields):
@@ -113,7 +153,9 @@ class ModelRuntimeSpec(ServerFields):
     formats: Annotated[tuple[RuntimeFormat, ...], Field(max_length=16)] | None = Field(
         None, description="What this runtime serves without being named: models of these formats find it."
     )
-    model_mount_path: HttpPath | None = Field(None, description="Where the server expects the model.")
+    model_mount_path: Directory | None = Field(
+        None, description="Where the server expects the model. Default: /mnt/models."
+    )
 
 
 GENERIC_HTTP = Series(

@@ -7,27 +7,49 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from fairway.api.rollout import Rollout
 from fairway.api.runtime import HttpPath
 from fairway.api.serving import FreeForm, Model, Resources, Runtime
-from fairway.api.types import HOSTNAME, Api, Latency, Name, Percent, keyed_by, require_distinct
+from fairway.api.types import HOSTNAME, Api, Latency, Name, ObjectName, Percent, keyed_by, require_distinct
+
+
+AUTOSCALED = (
+    "with minReplicas and maxReplicas an autoscaler of ours owns the size: change those, "
+    "or leave them out for replicas, kubectl scale and scaling.external"
+)
+NO_SERVER = "name a ModelRuntime, give an image, or give model.format to find a ModelRuntime by"
 
 
 class Scaling(Api):
     """A fixed number of replicas, or the bounds and metrics of an autoscaler."""
 
-    replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
-    min_replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
-    max_replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
+    replicas: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        None, description="A fixed size, which kubectl scale changes too. Default, without an autoscaler: 1."
+    )
+    min_replicas: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        None, description="Lower bound of the autoscaler. Default: 1."
+    )
+    max_replicas: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        None, description="Upper bound of the autoscaler; with it there is one."
+    )
     metrics: Annotated[tuple[FreeForm, ...], Field(max_length=16)] | None = Field(
-        None, description="autoscaling/v2 metrics, verbatim. Default: 70 % of the requested CPU."
+        None, description="autoscaling/v2 metrics, verbatim. Default: 70% of the requested CPU."
     )
     behavior: FreeForm | None = Field(None, description="autoscaling/v2 behavior, verbatim.")
     external: bool | None = Field(
-        None, description="Something else scales the ModelDeployment by its scale subresource; replicas is the seed."
+        None,
+        description="Something else, such as KEDA, scales the ModelDeployment by its scale subresource; replicas is the seed.",
     )
 
     @model_validator(mode="after")
     def _one_way(self) -> "Scaling":
-        if self.replicas is not None and (self.min_replicas or self.max_replicas):
-            raise ValueError("set either replicas or minReplicas and maxReplicas")
+        bounds = self.min_replicas is not None or self.max_replicas is not None
+        if self.replicas is not None and bounds:
+            raise ValueError(f"replicas: {AUTOSCALED}")
+        if self.external and bounds:
+            raise ValueError(f"external: {AUTOSCALED}")
+        if self.external and self.replicas is None:
+            raise ValueError("replicas: scaling.external needs it, as the size to start with")
+        for name, value in (("metrics", self.metrics), ("behavior", self.behavior)):
+            if value is not None and self.max_replicas is None:
+                raise ValueError(f"{name} is for an autoscaler, which needs maxReplicas")
         if self.min_replicas is not None and self.max_replicas is None:
             raise ValueError("minReplicas needs maxReplicas")
         if self.min_replicas is not None and self.max_replicas is not None and self.min_replicas > self.max_replicas:
@@ -38,7 +60,7 @@ class Scaling(Api):
 class GatewayRef(Api):
     """A Gateway of the Gateway API."""
 
-    name: Name
+    name: ObjectName = Field(description="Name of the Gateway.")
     namespace: Name | None = Field(None, description="Default: the ModelDeployment's own namespace.")
 
 
@@ -49,8 +71,8 @@ class Traffic(Api):
     hostnames: (
         Annotated[tuple[Annotated[str, StringConstraints(pattern=HOSTNAME, max_length=253)], ...], Field(max_length=16)]
         | None
-    ) = None
-    path: HttpPath | None = Field(None, description="Path prefix; default /.")
+    ) = Field(None, description="Names under which the model answers; the first label may be *.")
+    path: HttpPath | None = Field(None, description="Path prefix. Default: /.")
 
     @model_validator(mode="after")
     def _can_be_told_apart(self) -> "Traffic":
@@ -62,32 +84,39 @@ class Traffic(Api):
 class Errors(Api):
     """A promise about the share of failed requests."""
 
-    below: Percent
+    below: Percent = Field(description="The share of requests that may fail, such as 1%.")
 
 
 class LatencyObjective(Api):
     """A promise about a quantile of the response time."""
 
-    percentile: Annotated[float, Field(gt=0, lt=100)]
-    below: Latency
+    percentile: Annotated[float, Field(gt=0, lt=100)] = Field(
+        description="Which quantile: 99 means that 99 of 100 requests are faster."
+    )
+    below: Latency = Field(description="The time that it may take, such as 50ms.")
 
 
 class Relative(Api):
     """A promise relative to the stable revision at the same time."""
 
-    at_most: Annotated[float, Field(ge=1, le=100)]
-    above: Percent | None = Field(None, description="Ignore rates under this; default 0.1%.")
+    at_most: Annotated[float, Field(ge=1, le=100)] = Field(
+        description="How many times stable's rate the candidate's may be."
+    )
+    above: Percent | None = Field(None, description="Rates under this are ignored. Default: 0.1%.")
 
 
 class Objective(Api):
     """A promise in numbers that a revision must keep: exactly one of errors and latency."""
 
-    name: Name
+    name: Name = Field(description="Name of the objective, in status, Events and metrics.")
     errors: Errors | None = None
     latency: LatencyObjective | None = None
     relative_to_stable: Relative | None = None
     dry_run: bool | None = Field(None, description="Judged and shown, but decides nothing.")
-    min_requests: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    min_requests: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
+        None,
+        description="Requests within the limit that are enough at the end of a step. Default: 3/limit, at least 100.",
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Objective":
@@ -99,7 +128,7 @@ class Objective(Api):
 class History(Api):
     """How much of the past is kept."""
 
-    revisions: Annotated[int, Field(ge=1, le=50)] | None = Field(None, description="Default 10.")
+    revisions: Annotated[int, Field(ge=1, le=50)] | None = Field(None, description="Runs in status.history. Default: 10.")
 
 
 class ModelDeploymentSpec(Api):
@@ -110,23 +139,21 @@ class ModelDeploymentSpec(Api):
     resources: Resources | None = None
     scaling: Scaling | None = None
     traffic: Traffic | None = None
-    objectives: Annotated[tuple[Objective, ...], Field(max_length=10, json_schema_extra=keyed_by("name"))] | None = None
+    objectives: Annotated[tuple[Objective, ...], Field(max_length=10, json_schema_extra=keyed_by("name"))] | None = (
+        Field(None, description="Promises in numbers that every revision must keep.")
+    )
     rollout: Rollout | None = None
     history: History | None = None
     paused: bool | None = Field(None, description="Hold an open run where it is. A rollback is never held.")
     state: Literal["Active", "Suspended"] | None = Field(
-        None, description="Suspended takes all pods away and keeps the rest; default Active."
+        None, description="Suspended takes all pods away and keeps everything else. Default: Active."
     )
 
     @model_validator(mode="after")
     def _enough_to_run(self) -> "ModelDeploymentSpec":
         runtime = self.runtime
         if runtime.name is None and runtime.image is None and self.model.format is None:
-            raise ValueError(
-                "runtime: name a ModelRuntime, give an image, or give model.format to find a ModelRuntime by"
-            )
-        if runtime.name is None and runtime.image is not None and runtime.port is None:
-            raise ValueError("runtime: without a ModelRuntime the port of the model server must be given")
+            raise ValueError(f"runtime.name: {NO_SERVER}")
         return self
 
     @field_validator("objectives")

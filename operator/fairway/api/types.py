@@ -5,7 +5,16 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.types import JsonValue
 
@@ -22,10 +31,20 @@ NAME_LENGTH = 40
 HOSTNAME = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
 LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
-MODEL_URI = r"^(https|oci|pvc)://[^\s@]+$"
+DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+QUANTITY = r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$"
+_HOST = r"([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?)"
+# A host has no place for user and password, and a path in a claim none for two dots.
+MODEL_URI = (
+    rf"^(https://{_HOST}([/?][!-~]*)?"
+    rf"|oci://{_HOST}(/[a-z0-9]([-a-z0-9._]*[a-z0-9])?)+(:[A-Za-z0-9_][-A-Za-z0-9_.]{{0,127}})?(@sha256:[0-9a-f]{{64}})?"
+    r"|pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/\.?[-A-Za-z0-9_~+=,@%:][-A-Za-z0-9_~+=,@%:.]*)*/?)$"
+)
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 PATH = r"^/[-A-Za-z0-9/._~%]*$"
+DIRECTORY = r"^(/\.?[-A-Za-z0-9_~][-A-Za-z0-9_~.]*)+$"
 
+POSITIVE = "must be more than zero"
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
@@ -49,6 +68,12 @@ def _duration(value: Any) -> float:
         raise ValueError("not a duration: use hours, minutes and seconds such as 90s, 2m or 1h30m")
     hours, minutes, seconds = (int(part[:-1]) if part else 0 for part in match.groups())
     return float(hours * 3600 + minutes * 60 + seconds)
+
+
+def _positive(value: float) -> float:
+    if value <= 0:
+        raise ValueError(POSITIVE)
+    return value
 
 
 def format_duration(seconds: float) -> str:
@@ -107,13 +132,13 @@ def keyed_by(key: str) -> dict[str, JsonValue]:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
 
 
-def require_distinct(names: Iterable[str]) -> None:
+def require_distinct(values: Iterable[str], what: str = "names") -> None:
     """Refuse a list in which two items have the same name."""
     seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ValueError(f"names must differ, but {name!r} is there twice")
-        seen.add(name)
+    for value in values:
+        if value in seen:
+            raise ValueError(f"{what} must differ, but {value!r} is there twice")
+        seen.add(value)
 
 
 def _schema(kind: str, **rest: Any) -> WithJsonSchema:
@@ -127,13 +152,16 @@ Duration = Annotated[
     _schema("string", pattern=DURATION, minLength=2, maxLength=16),
 ]
 """Seconds; on the wire ``90s``, ``2m``, ``1h30m``."""
+PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
+"""A duration where zero makes no sense."""
 Latency = Annotated[
     float,
     BeforeValidator(_latency),
+    AfterValidator(_positive),
     PlainSerializer(format_latency, return_type=str),
     _schema("string", pattern=LATENCY, maxLength=16),
 ]
-"""Seconds; on the wire ``50ms``."""
+"""Seconds, more than zero; on the wire ``50ms``."""
 Percent = Annotated[
     float,
     BeforeValidator(_percent),
@@ -150,6 +178,11 @@ Time = Annotated[
 """Seconds since the epoch; on the wire RFC 3339."""
 Semver = Annotated[str, StringConstraints(pattern=SEMVER, max_length=63)]
 Name = Annotated[str, StringConstraints(pattern=DNS_LABEL, min_length=1, max_length=63)]
+ObjectName = Annotated[str, StringConstraints(pattern=DNS_SUBDOMAIN, min_length=1, max_length=253)]
+"""The name of an object of another kind, which may have dots."""
+Quantity = Annotated[str, StringConstraints(pattern=QUANTITY, max_length=32)]
+Directory = Annotated[str, StringConstraints(pattern=DIRECTORY, max_length=256)]
+"""An absolute path in a container, the root excluded: what is mounted hides what is there."""
 Text = Annotated[str, StringConstraints(max_length=1024)]
 Short = Annotated[str, StringConstraints(max_length=256)]
 Port = Annotated[int, Field(ge=1, le=65535)]

@@ -28,6 +28,7 @@ class Kind:
     group_version: str
     child: bool = True
     namespaced: bool = True
+    """Looked for in the served namespaces only."""
 
     @property
     def selector(self) -> str:
@@ -37,7 +38,7 @@ class Kind:
 
 KINDS = (
     Kind("ModelRuntime", "modelruntimes", "fairway.dev/v1alpha1", child=False, namespaced=False),
-    Kind("Gateway", "gateways", "gateway.networking.k8s.io/v1", child=False),
+    Kind("Gateway", "gateways", "gateway.networking.k8s.io/v1", child=False, namespaced=False),
     Kind("ControllerRevision", "controllerrevisions", "apps/v1"),
     Kind("Deployment", "deployments", "apps/v1"),
     Kind("Service", "services", "v1"),

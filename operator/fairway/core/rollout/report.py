@@ -1,6 +1,6 @@
 """What a settled decision looks like from outside: numbers, phase, message, what is waited for."""
 
-from fairway.api.status import Phase, Run, Status, Track, VerdictStatus
+from fairway.api.status import HistoryEntry, Phase, Run, Status, Track, VerdictStatus
 from fairway.core import capacity, names
 from fairway.core.rollout.approval import approval_deadline, gate
 from fairway.core.rollout.conditions import conditions
@@ -28,6 +28,7 @@ def report(s: Situation, *, moved: bool, owner_uid: str) -> Status:
             "evidence": _checkpoint(s, moved=moved),
             "url": s.url,
             "effective": effective(s),
+            "history": _lineage(s),
             "replicas": stable.replicas if stable else 0,
             "selector": f"{names.OWNER}={owner_uid},{names.REVISION}={stable.revision}" if stable else "",
         }
@@ -35,6 +36,17 @@ def report(s: Situation, *, moved: bool, owner_uid: str) -> Status:
     phase = _phase(s, counted)
     told = counted.model_copy(update={"phase": phase, "message": _message(s, counted, phase)})
     return told.model_copy(update={"conditions": conditions(s, told)})
+
+
+def _lineage(s: Situation) -> tuple[HistoryEntry, ...]:
+    """Let the last entry of the asked revision say what the spec says: editing lineage changes history, not pods."""
+    entries, model = s.status.history, s.spec.model
+    at = next((i for i, entry in enumerate(entries) if entry.revision == s.target.revision), None)
+    if at is None:
+        return entries
+    commit, data = model.source and model.source.commit, model.data and model.data.version
+    told = entries[at].model_copy(update={"commit": commit, "data_version": data})
+    return (*entries[:at], told, *entries[at + 1 :])
 
 
 def _count(s: Situation, track: Track | None) -> Track | None:
