@@ -68,7 +68,12 @@ def _probes(server: Server) -> dict[str, Any]:
     # The startup probe is as quick as the start of a light model and as patient as that of a heavy one.
     tries = max(1, round(server.startup_timeout))
     probes = {
-        "startupProbe": {**ask(server.startup_path), "periodSeconds": 1, "failureThreshold": tries, "timeoutSeconds": 1},
+        "startupProbe": {
+            **ask(server.startup_path),
+            "periodSeconds": 1,
+            "failureThreshold": tries,
+            "timeoutSeconds": 1,
+        },
         "readinessProbe": {
             **ask(server.readiness_path),
             "periodSeconds": PROBE_PERIOD,
