@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.e2e.harness import Namespace, fresh_namespace, install
+from tests.e2e.invariants import Witness
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +17,6 @@ def operator() -> None:
 
 @pytest.fixture
 async def ns(operator: None) -> AsyncIterator[Namespace]:
-    """A namespace of the test's own, in a cluster that has the operator."""
-    async with fresh_namespace() as namespace:
+    """A namespace of the test's own, in a cluster that has the operator; a witness records what happens in it."""
+    async with fresh_namespace() as namespace, Witness(namespace.name):
         yield namespace

@@ -354,9 +354,9 @@ async def _story(outcome: str, kill_at: int | None) -> World:
 
 async def _live_on(world: World, seconds: float) -> None:
     end = world.time + seconds
-    while world.time < end:
+    while True:
         try:
-            await world.wait(1)
+            return await world.live(end - world.time)
         except Killed:
             world.kill_at = None
             world.restart()

@@ -44,6 +44,7 @@ class Kind:
     description: str
     spec: type[BaseModel]
     status: type[BaseModel] | None = None
+    scale: bool = False
     columns: Sequence[Column]
 
 
@@ -51,6 +52,11 @@ def _condition(kind: str, field: str) -> str:
     return f'.status.conditions[?(@.type=="{kind}")].{field}'
 
 
+SCALE = {
+    "specReplicasPath": ".spec.scaling.replicas",
+    "statusReplicasPath": ".status.replicas",
+    "labelSelectorPath": ".status.selector",
+}
 AGE = Column("Age", ".metadata.creationTimestamp", "date")
 KINDS = (
     Kind(
@@ -61,6 +67,7 @@ KINDS = (
         description="A model that should serve: the right revision does, and a bad one takes itself out.",
         spec=ModelDeploymentSpec,
         status=Status,
+        scale=True,
         columns=(
             Column("Version", ".spec.model.version"),
             Column("Stable", ".status.stable.version"),
@@ -141,7 +148,7 @@ def _definition(kind: Kind) -> Json:
         "additionalPrinterColumns": [column.manifest() for column in kind.columns],
     }
     if kind.status is not None:
-        version["subresources"] = {"status": {}}
+        version["subresources"] = {"status": {}} | ({"scale": SCALE} if kind.scale else {})
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

@@ -10,18 +10,21 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from fairway.api.runtime import ModelRuntimeSpec
+from fairway.api.rollout import Deadlines, Rollout, Step, Watch
+from fairway.api.runtime import ModelRuntimeSpec, StartupProbe
+from fairway.api.serving import DRAIN_DEFAULTS, URI_FORM, Drain, Model, PodOverlay, Runtime, Volume
 from fairway.api.spec import (
+    AUTOSCALED,
+    NO_SERVER,
     Errors,
+    LatencyObjective,
     ModelDeploymentSpec,
     Objective,
     Relative,
-    Rollout,
-    Runtime,
     Scaling,
     Traffic,
 )
-from fairway.api.types import DNS_LABEL, NAME_LENGTH, OBJECT_NAME, PERCENT
+from fairway.api.types import DNS_LABEL, MODEL_URI, NAME_LENGTH, OBJECT_NAME, PERCENT, POSITIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,26 +61,103 @@ def _percent(field: str, *, optional: bool = False) -> Rule:
     )
 
 
+def _positive(field: str, *, optional: bool = True) -> Rule:
+    # Durations and latencies are more than zero when one of their digits is: no need to parse them.
+    inside = f"self.{field}.matches('[1-9]')"
+    return Rule(
+        expression=f"!has(self.{field}) || {inside}" if optional else inside, message=POSITIVE, field=f".{field}"
+    )
+
+
+def _only_with(field: str, other: str, message: str) -> Rule:
+    word = f"__{field}__" if field == "for" else field  # a word of the language is written in its own way
+    return Rule(expression=f"!has(self.{word}) || has(self.{other})", message=message, field=f".{field}")
+
+
 RULES: Mapping[type[BaseModel], Sequence[Rule]] = {
-    Runtime: (
+    ModelDeploymentSpec: (
         Rule(
-            expression="has(self.name) || has(self.image)",
-            message="name a ModelRuntime in runtime.name or give an image",
-            field=".image",
+            expression="has(self.runtime.name) || has(self.runtime.image) || has(self.model.format)",
+            message=NO_SERVER,
+            field=".runtime.name",
             missing=True,
         ),
+    ),
+    Model: (
+        Rule(expression=f"!has(self.uri) || self.uri.matches(r'{MODEL_URI}')", message=URI_FORM, field=".uri"),
         Rule(
-            expression="has(self.name) || has(self.port)",
+            expression="!has(self.digest) || has(self.uri)",
+            message="there is nothing to verify without uri; an image is pinned in runtime.image",
+            field=".digest",
+        ),
+        Rule(
+            expression="!has(self.digest) || !has(self.uri) || !self.uri.startsWith('oci://')",
+            message="an oci:// model is pinned in its reference: end model.uri with @sha256:...",
+            field=".digest",
+        ),
+        Rule(
+            expression="!has(self.credentials) || (has(self.uri) && self.uri.startsWith('https://'))",
+            message=(
+                "they are for a model at https://; a registry's are in runtime.podTemplate.imagePullSecrets, "
+                "and a claim has none"
+            ),
+            field=".credentials",
+        ),
+    ),
+    Runtime: (
+        Rule(
+            expression="has(self.name) || !has(self.image) || has(self.port)",
             message="without a ModelRuntime the port of the model server must be given",
             field=".port",
             missing=True,
         ),
     ),
+    StartupProbe: (_positive("timeout"),),
+    Drain: (
+        _positive("grace"),
+        Rule(
+            expression=(
+                "duration(has(self.grace) ? self.grace : '90s') >= duration(has(self.delay) ? self.delay : '10s')"
+            ),
+            message=f"grace includes delay and must not be shorter; {DRAIN_DEFAULTS}",
+            field=".grace",
+        ),
+    ),
+    PodOverlay: (
+        Rule(
+            expression=(
+                "!has(self.volumes) "
+                "|| self.volumes.all(v, self.volumes.exists_one(other, other.mountPath == v.mountPath))"
+            ),
+            message="the mount paths of the volumes must differ",
+            field=".volumes",
+        ),
+    ),
+    Volume: (
+        Rule(
+            expression="[has(self.configMap), has(self.secret), has(self.claim), has(self.emptyDir)].exists_one(x, x)",
+            message="a volume has exactly one of configMap, secret, claim and emptyDir",
+        ),
+    ),
     Scaling: (
         Rule(
             expression="!has(self.replicas) || !(has(self.minReplicas) || has(self.maxReplicas))",
-            message="set either replicas, or minReplicas and maxReplicas for an autoscaler",
+            message=AUTOSCALED,
             field=".replicas",
+        ),
+        Rule(
+            expression=("!has(self.external) || !self.external || !(has(self.minReplicas) || has(self.maxReplicas))"),
+            message=AUTOSCALED,
+            field=".external",
+        ),
+        Rule(
+            expression=(
+                "!has(self.external) || !self.external || has(self.replicas) "
+                "|| has(self.minReplicas) || has(self.maxReplicas)"
+            ),
+            message="scaling.external needs it, as the size to start with",
+            field=".replicas",
+            missing=True,
         ),
         Rule(
             expression="!has(self.minReplicas) || has(self.maxReplicas)",
@@ -90,6 +170,8 @@ RULES: Mapping[type[BaseModel], Sequence[Rule]] = {
             message="minReplicas must not exceed maxReplicas",
             field=".minReplicas",
         ),
+        _only_with("metrics", "maxReplicas", "metrics are for an autoscaler, which needs maxReplicas"),
+        _only_with("behavior", "maxReplicas", "behavior is for an autoscaler, which needs maxReplicas"),
     ),
     Traffic: (
         Rule(
@@ -109,20 +191,45 @@ RULES: Mapping[type[BaseModel], Sequence[Rule]] = {
         ),
     ),
     Errors: (_percent("below"),),
+    LatencyObjective: (_positive("below", optional=False),),
     Relative: (_percent("above", optional=True),),
+    Step: (
+        Rule(
+            expression="has(self.weight) != has(self.approval)",
+            message="a step has exactly one of weight and approval",
+        ),
+        _only_with("for", "weight", "for belongs to a step with a weight, not to an approval"),
+        _only_with("replicas", "weight", "replicas belongs to a step with a weight, not to an approval"),
+        _only_with("approvers", "approval", "approvers belongs to a step with an approval"),
+        _only_with("timeout", "approval", "timeout belongs to a step with an approval"),
+        _positive("timeout"),
+    ),
     Rollout: (
         Rule(
-            expression="!has(self.steps) || self.steps.map(step, step.weight).isSorted()",
+            expression=("!has(self.steps) || self.steps.filter(s, has(s.weight)).map(s, s.weight).isSorted()"),
             message="the weights of the steps must not fall",
             field=".steps",
         ),
         Rule(
-            # A step after the last 100 is lighter, which is the rule above.
-            expression="!has(self.steps) || self.steps.filter(step, step.weight == 100).size() <= 1",
-            message="weight 100 may only be the last step",
+            # A weight after the last 100 is lighter, which is the rule above.
+            expression=(
+                "!has(self.steps) || self.steps.size() == 0 || self.steps.filter(s, has(s.weight) && s.weight == 100).size() "
+                "<= (has(self.steps[self.steps.size() - 1].weight) ? 1 : 0)"
+            ),
+            message="weight 100 may only be the last step: nothing is left to wait for after it",
+            field=".steps",
+        ),
+        Rule(
+            expression=(
+                "!has(self.steps) || self.steps.filter(s, has(s.approval))"
+                ".all(s, self.steps.exists_one(other, has(other.approval) && other.approval == s.approval))"
+            ),
+            message="the names of the approvals must differ",
             field=".steps",
         ),
     ),
+    Deadlines: (_positive("schedule"), _positive("pull"), _positive("ready")),
+    Watch: (_percent("keep", optional=True),),
 }
 """The rules by the model that they belong to. ``self`` is an object of that model."""
 

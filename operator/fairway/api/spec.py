@@ -9,7 +9,6 @@ from fairway.api.runtime import HttpPath
 from fairway.api.serving import FreeForm, Model, Resources, Runtime
 from fairway.api.types import HOSTNAME, Api, Latency, Name, ObjectName, Percent, keyed_by, require_distinct
 
-
 AUTOSCALED = (
     "with minReplicas and maxReplicas an autoscaler of ours owns the size: change those, "
     "or leave them out for replicas, kubectl scale and scaling.external"
@@ -35,7 +34,9 @@ class Scaling(Api):
     behavior: FreeForm | None = Field(None, description="autoscaling/v2 behavior, verbatim.")
     external: bool | None = Field(
         None,
-        description="Something else, such as KEDA, scales the ModelDeployment by its scale subresource; replicas is the seed.",
+        description=(
+            "Something else, such as KEDA, scales the ModelDeployment by its scale subresource; replicas is the seed."
+        ),
     )
 
     @model_validator(mode="after")
@@ -128,7 +129,9 @@ class Objective(Api):
 class History(Api):
     """How much of the past is kept."""
 
-    revisions: Annotated[int, Field(ge=1, le=50)] | None = Field(None, description="Runs in status.history. Default: 10.")
+    revisions: Annotated[int, Field(ge=1, le=50)] | None = Field(
+        None, description="Runs in status.history. Default: 10."
+    )
 
 
 class ModelDeploymentSpec(Api):
