@@ -10,6 +10,10 @@ FULL: Json = {
     "model": {
         "name": "churn",
         "version": "2.1.0-rc.1+build.7",
+        "uri": "https://models.example/churn/2.1.0.tar?download=1",
+        "digest": f"sha256:{'0' * 64}",
+        "mountPath": "/mnt/models",
+        "credentials": {"secretName": "models.example"},
         "format": {"name": "sklearn", "version": "1.7"},
         "source": {"repository": "https://git.example/churn", "commit": "4f2c9d1", "run": "train-881"},
         "data": {"version": "2026-11-01", "uri": "s3://data/churn/", "digest": "sha256:00"},
@@ -36,6 +40,25 @@ FULL: Json = {
                 "latency": {"metric": "request_duration_seconds", "unit": "s"},
             },
         },
+        "drain": {"delay": "20s", "grace": "2m"},
+        "podTemplate": {
+            "annotations": {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
+            "nodeSelector": {"pool": "gpu"},
+            "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+            "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+            "topologySpreadConstraints": [
+                {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
+            ],
+            "priorityClassName": "serving",
+            "runtimeClassName": "nvidia",
+            "imagePullSecrets": ["registry.example"],
+            "volumes": [
+                {"name": "labels", "mountPath": "/etc/labels", "configMap": "churn-labels"},
+                {"name": "key", "mountPath": "/etc/key", "secret": "churn.key"},
+                {"name": "features", "mountPath": "/mnt/features", "claim": "features"},
+                {"name": "shm", "mountPath": "/dev/shm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
+            ],
+        },
     },
     "resources": {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"memory": "1Gi", "nvidia.com/gpu": 1}},
     "scaling": {
@@ -59,11 +82,21 @@ FULL: Json = {
         {"name": "latency", "latency": {"percentile": 99, "below": "50ms"}, "dryRun": True, "minRequests": 100},
     ],
     "rollout": {
-        "steps": [{"weight": 5, "for": "2m"}, {"weight": 25, "for": "1h30m", "replicas": 2}],
+        "steps": [
+            {"weight": 5, "for": "2m"},
+            {"weight": 25, "for": "1h30m", "replicas": 2},
+            {"approval": "risk-review", "approvers": ["jane@example.com", "risk-team"], "timeout": "24h"},
+            {"weight": 50},
+        ],
         "deadlines": {"schedule": "15m", "pull": "2m", "ready": "30m"},
-        "watch": {"for": "30m"},
+        "watch": {"for": "30m", "keep": "50%", "onBreach": "Rollback"},
+        "onRegression": "Rollback",
+        "onUndecided": {"after": "15m", "then": "Pause"},
+        "fastReturn": 3,
     },
     "history": {"revisions": 10},
+    "paused": False,
+    "state": "Active",
 }
 
 
@@ -101,6 +134,26 @@ def steps(*weights: int) -> Json:
     return {"rollout": {"steps": [{"weight": weight} for weight in weights]}}
 
 
+def plan(*found: Json) -> Json:
+    return {"rollout": {"steps": list(found)}}
+
+
+def model(**rest: Any) -> Json:
+    return {"model": {"version": "1.0.0"} | rest}
+
+
+def runtime(**rest: Any) -> Json:
+    return {"runtime": MINIMAL["runtime"] | rest}
+
+
+def volumes(*found: Json) -> Json:
+    return runtime(podTemplate={"volumes": list(found)})
+
+
+def rollout(**rest: Any) -> Json:
+    return {"rollout": rest}
+
+
 def errors(below: str, name: str = "errors", **rest: Any) -> Json:
     return {"name": name, "errors": {"below": below}} | rest
 
@@ -108,6 +161,10 @@ def errors(below: str, name: str = "errors", **rest: Any) -> Json:
 GATEWAY = {"name": "models"}
 LATENCY = {"percentile": 99, "below": "50ms"}
 PERCENTAGE = "a percentage is at most 100%"
+AUTOSCALED = "an autoscaler of ours owns the size"
+PINNED = f"sha256:{'a' * 64}"
+SCRATCH: Json = {"name": "scratch", "mountPath": "/scratch", "emptyDir": {}}
+REVIEW: Json = {"approval": "review"}
 
 ACCEPTED = (
     Accepted("the smallest"),
@@ -117,10 +174,30 @@ ACCEPTED = (
     Accepted("a pre-release", {"model": {"version": "1.0.0-rc.1"}}),
     Accepted("a runtime by name", {"runtime": {"name": "mlserver"}}),
     Accepted("a runtime by name with an image", {"runtime": {"name": "mlserver", "image": "registry.example/x:1"}}),
-    Accepted("two variables", {"runtime": MINIMAL["runtime"] | {"env": [{"name": "A"}, {"name": "B"}]}}),
+    Accepted("a runtime by format", {"runtime": {}} | model(format={"name": "sklearn"})),
+    Accepted("a runtime by format with a port", {"runtime": {"port": 8080}} | model(format={"name": "sklearn"})),
+    Accepted("two variables", runtime(env=[{"name": "A"}, {"name": "B"}])),
+    Accepted("a model at https", model(uri="https://models.example:8443/a/@b/c.onnx?v=1", digest=PINNED)),
+    Accepted("a model with a token", model(uri="https://models.example/a", credentials={"secretName": "token"})),
+    Accepted("an image volume", model(uri="oci://registry.example:5000/models/churn:2.1.0")),
+    Accepted("an image volume by digest", model(uri=f"oci://registry.example/churn:2.1.0@{PINNED}")),
+    Accepted("a claim", model(uri="pvc://models")),
+    Accepted("a directory in a claim", model(uri="pvc://models/churn/2.1.0/", digest=PINNED)),
+    Accepted("a hidden directory in a claim", model(uri="pvc://models/.cache/a..b")),
+    Accepted("a delay as long as the grace", runtime(drain={"delay": "1m30s", "grace": "90s"})),
+    Accepted("a delay within the default grace", runtime(drain={"delay": "90s"})),
+    Accepted("a grace with the default delay", runtime(drain={"grace": "10s"})),
+    Accepted("no delay", runtime(drain={"delay": "0s"})),
+    Accepted("a volume", volumes(SCRATCH)),
+    Accepted("two volumes", volumes(SCRATCH, {"name": "shm", "mountPath": "/dev/shm", "emptyDir": {}})),
+    Accepted("a patient start", runtime(probes={"startup": {"timeout": "1s"}})),
+    Accepted("quantities", {"resources": {"requests": {"cpu": "0.5", "memory": "1.5Gi", "gpu.example/x": 1}}}),
     Accepted("replicas", {"scaling": {"replicas": 3}}),
     Accepted("bounds that are equal", {"scaling": {"minReplicas": 3, "maxReplicas": 3}}),
     Accepted("an upper bound alone", {"scaling": {"maxReplicas": 3}}),
+    Accepted("another autoscaler", {"scaling": {"external": True, "replicas": 2}}),
+    Accepted("no other autoscaler", {"scaling": {"external": False, "maxReplicas": 2}}),
+    Accepted("metrics and behavior", {"scaling": {"maxReplicas": 3, "metrics": [], "behavior": {}}}),
     Accepted("a gateway with a host", {"traffic": {"gateway": GATEWAY, "hostnames": ["churn.example"]}}),
     Accepted("a gateway with a path", {"traffic": {"gateway": GATEWAY, "path": "/churn"}}),
     Accepted("a path without a gateway", {"traffic": {"path": "/"}}),
@@ -132,13 +209,23 @@ ACCEPTED = (
     Accepted("weights that stay", steps(5, 5, 25)),
     Accepted("weight 100 at the end", steps(50, 100)),
     Accepted("no steps", {"rollout": {"steps": []}}),
+    Accepted("an approval first", plan(REVIEW, {"weight": 50})),
+    Accepted("an approval last", plan({"weight": 50}, REVIEW)),
+    Accepted("approvals alone", plan(REVIEW, {"approval": "audit"})),
+    Accepted("an approval between weights", plan({"weight": 5}, REVIEW, {"weight": 5}, {"weight": 100})),
+    Accepted("an approval of some", plan(REVIEW | {"approvers": ["risk"], "timeout": "1s"}, {"weight": 5})),
+    Accepted("nothing is kept", rollout(watch={"keep": "0%"})),
+    Accepted("decided at once", rollout(onUndecided={"after": "0s", "then": "Promote"}, fastReturn=0)),
+    Accepted("the shortest deadlines", rollout(deadlines={"schedule": "1s", "pull": "1s", "ready": "1s"})),
+    Accepted("paused", {"paused": True}),
+    Accepted("suspended", {"state": "Suspended"}),
     Accepted("no wait", {"rollout": {"steps": [{"weight": 5, "for": "0s"}], "watch": {"for": "1h30m10s"}}}),
 )
 
 REFUSED = (
     Refused("not semver", "spec.model.version", "should match", {"model": {"version": "1.0"}}),
     Refused("a leading zero", "spec.model.version", "should match", {"model": {"version": "1.02.0"}}),
-    Refused("no runtime at all", "spec.runtime.image", "name a ModelRuntime", {"runtime": {"port": 8080}}),
+    Refused("no runtime at all", "spec.runtime.name", "name a ModelRuntime", {"runtime": {"port": 8080}}),
     Refused("no port", "spec.runtime.port", "the port of the model server", {"runtime": {"image": "x"}}),
     Refused(
         "a variable twice",
@@ -146,17 +233,104 @@ REFUSED = (
         'duplicate entries for key [name="A"]',
         {"runtime": MINIMAL["runtime"] | {"env": [{"name": "A"}, {"name": "B"}, {"name": "A"}]}},
     ),
+    Refused(
+        "no port beside a format",
+        "spec.runtime.port",
+        "the port of the model server",
+        {"runtime": {"image": "x"}} | model(format={"name": "sklearn"}),
+    ),
+    Refused("a scheme that nothing fetches", "spec.model.uri", "model.uri is https://", model(uri="s3://models/churn")),
+    Refused("user and password", "spec.model.uri", "without user and password", model(uri="https://me:pw@host/x")),
+    Refused("a user of a registry", "spec.model.uri", "without user and password", model(uri="oci://me@host/churn")),
+    Refused("half a digest", "spec.model.uri", "model.uri is https://", model(uri="oci://host/churn@sha256:12")),
+    Refused("out of the claim", "spec.model.uri", "model.uri is https://", model(uri="pvc://models/../secret")),
+    Refused("a digest of nothing", "spec.model.digest", "nothing to verify", model(digest=PINNED)),
+    Refused(
+        "a digest beside a reference",
+        "spec.model.digest",
+        "end model.uri with @sha256:",
+        model(uri="oci://host/churn:1", digest=PINNED),
+    ),
+    Refused("a short digest", "spec.model.digest", "should match", model(uri="https://host/x", digest="sha256:0")),
+    Refused(
+        "a token for a registry",
+        "spec.model.credentials",
+        "for a model at https://",
+        model(uri="oci://host/churn:1", credentials={"secretName": "token"}),
+    ),
+    Refused(
+        "a token for nothing",
+        "spec.model.credentials",
+        "for a model at https://",
+        model(credentials={"secretName": "token"}),
+    ),
+    Refused("the root as directory", "spec.model.mountPath", "should match", model(mountPath="/")),
+    Refused(
+        "a grace shorter than the delay",
+        "spec.runtime.drain.grace",
+        "grace includes delay",
+        runtime(drain={"delay": "1m", "grace": "59s"}),
+    ),
+    Refused(
+        "a delay longer than the default grace",
+        "spec.runtime.drain.grace",
+        "grace includes delay",
+        runtime(drain={"delay": "1m31s"}),
+    ),
+    Refused("no grace", "spec.runtime.drain.grace", "more than zero", runtime(drain={"delay": "0s", "grace": "0s"})),
+    Refused(
+        "no time to start",
+        "spec.runtime.probes.startup.timeout",
+        "more than zero",
+        runtime(probes={"startup": {"timeout": "0s"}}),
+    ),
+    Refused(
+        "a volume of nothing",
+        "spec.runtime.podTemplate.volumes[0]",
+        "exactly one of configMap",
+        volumes({"name": "nothing", "mountPath": "/nothing"}),
+    ),
+    Refused(
+        "a volume of two kinds",
+        "spec.runtime.podTemplate.volumes[1]",
+        "exactly one of configMap",
+        volumes(SCRATCH, {"name": "two", "mountPath": "/two", "claim": "a", "secret": "b"}),
+    ),
+    Refused(
+        "a volume twice",
+        "spec.runtime.podTemplate.volumes",
+        "duplicate entries for key",
+        volumes(SCRATCH, SCRATCH | {"mountPath": "/other"}),
+    ),
+    Refused(
+        "two volumes in one place",
+        "spec.runtime.podTemplate.volumes",
+        "the mount paths of the volumes must differ",
+        volumes(SCRATCH, SCRATCH | {"name": "other"}),
+    ),
+    Refused(
+        "a volume of the host",
+        "spec.runtime.podTemplate.volumes[0].hostPath",
+        "not declared in schema",
+        volumes(SCRATCH | {"hostPath": {"path": "/"}}),
+    ),
+    Refused(
+        "a negative quantity",
+        "spec.resources.limits.memory",
+        "should match",
+        {"resources": {"limits": {"memory": "-1Gi"}}},
+    ),
     Refused("port 0", "spec.runtime.port", "greater than or equal to 1", {"runtime": {"image": "x", "port": 0}}),
     Refused(
         "replicas and a bound",
         "spec.scaling.replicas",
-        "set either replicas",
+        AUTOSCALED,
         {"scaling": {"replicas": 2, "maxReplicas": 3}},
     ),
     Refused(
         "replicas and both bounds",
         "spec.scaling.replicas",
-        "set either replicas",
+        AUTOSCALED,
         {"scaling": {"replicas": 2, "minReplicas": 1, "maxReplicas": 3}},
     ),
     Refused("no upper bound", "spec.scaling.maxReplicas", "minReplicas needs", {"scaling": {"minReplicas": 2}}),
@@ -165,6 +339,30 @@ REFUSED = (
         "spec.scaling.minReplicas",
         "must not exceed maxReplicas",
         {"scaling": {"minReplicas": 4, "maxReplicas": 3}},
+    ),
+    Refused(
+        "two autoscalers",
+        "spec.scaling.external",
+        AUTOSCALED,
+        {"scaling": {"external": True, "minReplicas": 1, "maxReplicas": 3}},
+    ),
+    Refused(
+        "another autoscaler without a size to start with",
+        "spec.scaling.replicas",
+        "the size to start with",
+        {"scaling": {"external": True}},
+    ),
+    Refused(
+        "metrics without an autoscaler",
+        "spec.scaling.metrics",
+        "metrics are for an autoscaler",
+        {"scaling": {"replicas": 2, "metrics": []}},
+    ),
+    Refused(
+        "behavior without an autoscaler",
+        "spec.scaling.behavior",
+        "behavior is for an autoscaler",
+        {"scaling": {"behavior": {}}},
     ),
     Refused("a gateway alone", "spec.traffic.hostnames", "a gateway needs", {"traffic": {"gateway": GATEWAY}}),
     Refused(
@@ -200,6 +398,52 @@ REFUSED = (
         "should be less than 100",
         objectives({"name": "latency", "latency": {"percentile": 100, "below": "1s"}}),
     ),
+    Refused(
+        "no time to answer",
+        "spec.objectives[0].latency.below",
+        "more than zero",
+        objectives({"name": "latency", "latency": {"percentile": 99, "below": "0.0ms"}}),
+    ),
+    Refused("a step of no kind", "spec.rollout.steps[1]", "exactly one of weight", plan({"weight": 5}, {"for": "2m"})),
+    Refused("a step of two kinds", "spec.rollout.steps[0]", "exactly one of weight", plan(REVIEW | {"weight": 5})),
+    Refused(
+        "an approval that is observed", "spec.rollout.steps[0].for", "for belongs to", plan(REVIEW | {"for": "2m"})
+    ),
+    Refused(
+        "an approval with replicas",
+        "spec.rollout.steps[0].replicas",
+        "replicas belongs to",
+        plan(REVIEW | {"replicas": 2}),
+    ),
+    Refused(
+        "approvers of a weight",
+        "spec.rollout.steps[0].approvers",
+        "approvers belongs to",
+        plan({"weight": 5, "approvers": ["jane"]}),
+    ),
+    Refused(
+        "a weight that times out",
+        "spec.rollout.steps[0].timeout",
+        "timeout belongs to",
+        plan({"weight": 5, "timeout": "1h"}),
+    ),
+    Refused(
+        "an approval of nobody", "spec.rollout.steps[0].approvers", "at least 1 items", plan(REVIEW | {"approvers": []})
+    ),
+    Refused("no time to approve", "spec.rollout.steps[0].timeout", "more than zero", plan(REVIEW | {"timeout": "0s"})),
+    Refused("an approval twice", "spec.rollout.steps", "names of the approvals", plan(REVIEW, {"weight": 5}, REVIEW)),
+    Refused("an approval at 100", "spec.rollout.steps", "may only be the last", plan({"weight": 100}, REVIEW)),
+    Refused(
+        "weights that fall over an approval",
+        "spec.rollout.steps",
+        "must not fall",
+        plan({"weight": 50}, REVIEW, {"weight": 25}),
+    ),
+    Refused("more than all is kept", "spec.rollout.watch.keep", PERCENTAGE, rollout(watch={"keep": "101%"})),
+    Refused("no schedule", "spec.rollout.deadlines.schedule", "more than zero", rollout(deadlines={"schedule": "0s"})),
+    Refused("no pull", "spec.rollout.deadlines.pull", "more than zero", rollout(deadlines={"pull": "0m"})),
+    Refused("no ready", "spec.rollout.deadlines.ready", "more than zero", rollout(deadlines={"ready": "0h0m"})),
+    Refused("a state that is none", "spec.state", "Unsupported value", {"state": "Retired"}),
     Refused("weights that fall", "spec.rollout.steps", "must not fall", steps(5, 50, 25)),
     Refused("weight 100 twice", "spec.rollout.steps", "may only be the last step", steps(50, 100, 100)),
     Refused("weight 0", "spec.rollout.steps[0].weight", "greater than or equal to 1", steps(0)),

@@ -27,7 +27,8 @@ from fairway.api.status import (
     Track,
     VerdictStatus,
 )
-from tests.contract.refusals import ACCEPTED
+from fairway.api.types import QUANTITY
+from tests.contract.refusals import ACCEPTED, REFUSED
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("fairway.dev_modeldeployments.yaml", "fairway.dev_modelruntimes.yaml")
@@ -128,13 +129,22 @@ def test_a_quantity_is_an_integer_or_a_string():
     assert dict(nodes())[".spec.resources.requests[*]"] == {
         "anyOf": [{"type": "integer"}, {"type": "string"}],
         "x-kubernetes-int-or-string": True,
-        "maxLength": 256,
+        "pattern": QUANTITY,
+        "maxLength": 32,
     }
 
 
 def test_what_belongs_to_others_is_kept_as_it_is():
     kept = {path for path, node in nodes() if node.get("x-kubernetes-preserve-unknown-fields")}
-    assert kept == {".spec.scaling.metrics[*]", ".spec.scaling.behavior"}
+    pod = ".spec.runtime.podTemplate"
+    assert kept == {
+        ".spec.scaling.metrics[*]",
+        ".spec.scaling.behavior",
+        f"{pod}.affinity",
+        f"{pod}.tolerations[*]",
+        f"{pod}.topologySpreadConstraints[*]",
+        ".status.effective",
+    }
 
 
 def test_lists_say_how_server_side_apply_merges_them():
@@ -146,6 +156,7 @@ def test_lists_say_how_server_side_apply_merges_them():
     assert keyed == {
         ".spec.objectives": ["name"],
         ".spec.runtime.env": ["name"],
+        ".spec.runtime.podTemplate.volumes": ["name"],
         ".spec.env": ["name"],
         ".status.conditions": ["type"],
     }
@@ -161,6 +172,9 @@ def test_list_keys_are_required():
 
 def test_a_field_is_described_by_itself_or_by_its_model():
     described = {path: node.get("description") for path, node in nodes()}
+    assert [
+        path for path, text in described.items() if path.startswith(".spec") and "[*]" not in path[-3:] and not text
+    ] == []
     assert described[".spec.traffic.gateway"] == "Default: the operator's default gateway."
     assert described[".spec.rollout"] == "How a new revision takes over."
     assert all("\n" not in text and "``" not in text for text in described.values() if text)
@@ -171,6 +185,13 @@ def test_every_rule_is_in_the_schema():
     for rules in RULES.values():
         for rule in rules:
             assert rule.manifest() in written
+
+
+def test_every_rule_has_an_example_that_it_refuses():
+    for rules in RULES.values():
+        for rule in rules:
+            told = [example for example in REFUSED if example.says in rule.message]
+            assert [example for example in told if example.field.endswith(rule.field)], rule
 
 
 def test_every_rule_blames_a_field_that_is_there():
@@ -190,8 +211,18 @@ def test_names_and_scope(file, scope, short):
     assert (manifest["spec"]["scope"], names["shortNames"], names["categories"]) == (scope, [short], ["fairway"])
 
 
-def test_only_the_status_of_a_model_deployment_is_a_subresource():
-    assert version_of(FILES[0])["subresources"] == {"status": {}}
+def test_a_model_deployment_is_scaled_by_fields_that_are_there():
+    scale = version_of(FILES[0])["subresources"]["scale"]
+    known = dict(walk(schema_of(FILES[0])))
+    assert {key: known[path]["type"] for key, path in scale.items()} == {
+        "specReplicasPath": "integer",
+        "statusReplicasPath": "integer",
+        "labelSelectorPath": "string",
+    }
+
+
+def test_only_a_model_deployment_has_subresources():
+    assert version_of(FILES[0])["subresources"].keys() == {"status", "scale"}
     assert "subresources" not in version_of(FILES[1])
     assert "status" not in schema_of(FILES[1])["properties"]
 

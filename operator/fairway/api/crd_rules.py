@@ -213,7 +213,8 @@ RULES: Mapping[type[BaseModel], Sequence[Rule]] = {
         Rule(
             # A weight after the last 100 is lighter, which is the rule above.
             expression=(
-                "!has(self.steps) || self.steps.size() == 0 || self.steps.filter(s, has(s.weight) && s.weight == 100).size() "
+                "!has(self.steps) || self.steps.size() == 0 "
+                "|| self.steps.filter(s, has(s.weight) && s.weight == 100).size() "
                 "<= (has(self.steps[self.steps.size() - 1].weight) ? 1 : 0)"
             ),
             message="weight 100 may only be the last step: nothing is left to wait for after it",
