@@ -11,8 +11,9 @@ from tests.e2e.invariants import Witness
 
 @pytest.fixture(scope="session")
 def operator() -> None:
-    """The operator, installed with its chart once for all tests."""
-    asyncio.run(install())
+    """The operator, installed with its chart once for all tests, also where several processes run them."""
+    with lock():
+        asyncio.run(install())
 
 
 @pytest.fixture

@@ -315,6 +315,12 @@ REFUSED = (
         volumes(SCRATCH | {"hostPath": {"path": "/"}}),
     ),
     Refused(
+        "a negative number",
+        "spec.resources.limits.cpu",
+        "greater than or equal to 0",
+        {"resources": {"limits": {"cpu": -1}}},
+    ),
+    Refused(
         "a negative quantity",
         "spec.resources.limits.memory",
         "should match",

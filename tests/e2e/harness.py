@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
+import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,8 +58,18 @@ async def kubectl(*arguments: str, stdin: str | None = None, check: bool = True)
     return await run("kubectl", *arguments, stdin=stdin, check=check)
 
 
+@contextlib.contextmanager
+def lock() -> Iterator[None]:
+    """One installation at a time on this machine."""
+    with (Path(tempfile.gettempdir()) / "fairway-install.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 async def install() -> None:
     """Install the operator the way an admin does: with the chart, as pods, with its own rights."""
+    if os.environ.get("FAIRWAY_INSTALLED"):
+        return  # `make e2e` has done it before it started several processes
     prometheus = environment()["FAIRWAY_PROMETHEUS_CLUSTER_URL"]
     values = (
         "image.repository=localhost/fairway,image.tag=dev",

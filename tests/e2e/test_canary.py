@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.harness import OPERATOR, Namespace, condition, kubectl, model, serves
 from tests.load.result import Result
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 STEPS = [{"weight": 20, "for": "8s"}, {"weight": 50, "for": "8s"}]
 ERRORS = [{"name": "errors", "errors": {"below": "2%"}}]

@@ -26,6 +26,7 @@ async def test_s1_s4_a_minimal_model_comes_up_at_full_capacity(ns: Namespace) ->
     assert [reason for reason, _ in await ns.events()] == ["RunStarted", "Promoted"]
 
 
+@pytest.mark.alone
 async def test_s3_a_settled_model_is_left_alone(ns: Namespace) -> None:
     """Given a settled model, when it is applied again and the operator restarts, then nothing is written."""
     spec = model("1.0.0")

@@ -138,6 +138,7 @@ async def test_s50_metrics_that_cannot_be_seen_are_said_before_any_canary(ns: Na
     assert serves(status) == "1.0.0"
 
 
+@pytest.mark.alone
 async def test_s5_deletion_while_the_operator_is_down(ns: Namespace) -> None:
     """Given no operator, when the model and then its namespace are deleted, then nothing hangs."""
     await ns.apply(routed(ns, "1.0.0"))

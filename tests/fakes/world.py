@@ -56,6 +56,13 @@ class FakeAnalysis:
         """When the next verdict comes by itself: never."""
         return None
 
+    def tick(self, now: float) -> bool:
+        """Ask the metrics; whether there is a new verdict."""
+        return False
+
+    def restarted(self) -> None:
+        """The operator's memory is gone; what a test has set stays."""
+
 
 @dataclass
 class World(Controllers):
@@ -73,6 +80,7 @@ class World(Controllers):
     def restart(self) -> None:
         """Start a new operator process: everything in memory is gone."""
         self._undelivered.clear()
+        self.analysis.restarted()
         self.store = MemoryStore()
         self.wake: float | None = None
         self._retry_at: float | None = None
@@ -121,6 +129,7 @@ class World(Controllers):
     async def _catch_up(self, name: str) -> None:
         for _ in range(MOST_PASSES):
             self.controllers()
+            self.news |= self.analysis.tick(self.time)
             due = [at for at in (self.wake, self._retry_at) if at is not None and at <= self.time]
             if not due and (not self.news or self._retry_at is not None):
                 return

@@ -91,8 +91,8 @@ def _int_or_string(node: Json) -> Json:
     _nothing_left(node)
     if sorted(branch["type"] for branch in branches) != ["integer", "string"]:
         raise SchemaError(f"only int | str can be written as a union, got {branches}")
-    text = next(branch for branch in branches if branch["type"] == "string")
-    bounds = {keyword: text[keyword] for keyword in ("pattern", "maxLength") if keyword in text}
+    known = ("minimum", "pattern", "maxLength")
+    bounds = {keyword: branch[keyword] for keyword in known for branch in branches if keyword in branch}
     return {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True} | bounds
 
 

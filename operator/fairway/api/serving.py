@@ -220,9 +220,9 @@ class Runtime(ServerFields):
 class Resources(Api):
     """Kubernetes compute resources of the model container."""
 
-    requests: Annotated[dict[str, Quantity | int], Field(max_length=16)] | None = Field(
+    requests: Annotated[dict[str, Quantity], Field(max_length=16)] | None = Field(
         None, description="What a node must have free. An autoscaler on CPU needs requests.cpu."
     )
-    limits: Annotated[dict[str, Quantity | int], Field(max_length=16)] | None = Field(
+    limits: Annotated[dict[str, Quantity], Field(max_length=16)] | None = Field(
         None, description="What the container may not exceed; GPUs are asked for here, such as nvidia.com/gpu."
     )

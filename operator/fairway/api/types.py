@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import (
     AfterValidator,
@@ -33,6 +33,7 @@ METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
 LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 QUANTITY = r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$"
+QUANTITY_LENGTH = 32
 _HOST = r"([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?)"
 # A host has no place for user and password, and a path in a claim none for two dots.
 MODEL_URI = (
@@ -114,6 +115,14 @@ def format_percent(fraction: float) -> str:
     return f"{fraction * 100:.4g}%"
 
 
+def _quantity(value: Any) -> int | str:
+    number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    text = isinstance(value, str) and len(value) <= QUANTITY_LENGTH and re.fullmatch(QUANTITY, value)
+    if not number and not text:
+        raise ValueError("not a quantity: use a number, with a unit where needed, such as 2, 500m or 1Gi")
+    return cast("int | str", value)
+
+
 def _time(value: Any) -> float:
     if isinstance(value, (int, float)):
         return float(value)
@@ -180,7 +189,19 @@ Semver = Annotated[str, StringConstraints(pattern=SEMVER, max_length=63)]
 Name = Annotated[str, StringConstraints(pattern=DNS_LABEL, min_length=1, max_length=63)]
 ObjectName = Annotated[str, StringConstraints(pattern=DNS_SUBDOMAIN, min_length=1, max_length=253)]
 """The name of an object of another kind, which may have dots."""
-Quantity = Annotated[str, StringConstraints(pattern=QUANTITY, max_length=32)]
+Quantity = Annotated[
+    int | str,
+    BeforeValidator(_quantity),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0},
+                {"type": "string", "pattern": QUANTITY, "maxLength": QUANTITY_LENGTH},
+            ]
+        }
+    ),
+]
+"""An amount as Kubernetes writes it, such as ``500m`` or ``1Gi``; never negative."""
 Directory = Annotated[str, StringConstraints(pattern=DIRECTORY, max_length=256)]
 """An absolute path in a container, the root excluded: what is mounted hides what is there."""
 Text = Annotated[str, StringConstraints(max_length=1024)]

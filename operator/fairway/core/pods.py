@@ -1,18 +1,24 @@
 """One pod read into what decisions need: ready or not, and if not, whose fault and in which words."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-Trouble = Literal["Crash", "Pull", "Config", "Unschedulable"]
+Trouble = Literal["Crash", "Pull", "Fetch", "Config", "Unschedulable"]
+
+FETCH = "fetch"
+"""Name of the init container that fetches or verifies a model."""
 
 _PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 _CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 _PERMANENT = re.compile(
     r"not found|denied|unauthorized|forbidden|manifest unknown|InvalidImageName|ErrImageNeverPull", re.IGNORECASE
 )
+_IMAGE = re.compile(r'(?:image|reference) "([^"\s]+)"')
+_NO_IMAGE_VOLUMES = 'failed to mkdir ""'
+"""What a container runtime says that does not know image volumes: it takes them for a directory without a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,9 @@ def read_pod(pod: Mapping[str, Any]) -> Pod:
     gone = bool(meta.get("deletionTimestamp")) or status.get("reason") in ("Evicted", "NodeLost", "Preempting")
     gone = gone or "DisruptionTarget" in conditions
     containers = status.get("containerStatuses", ())
-    trouble, message, permanent = _trouble(conditions, containers)
+    trouble, message, permanent = (
+        _unscheduled(conditions) or _uninitialized(status.get("initContainerStatuses", ())) or _trouble(containers)
+    )
     scheduled = conditions.get("PodScheduled", {})
     return Pod(
         name=meta["name"],
@@ -59,23 +67,65 @@ def _crashes(container: Mapping[str, Any]) -> int:
     return down + before
 
 
-def _trouble(
-    conditions: Mapping[str, Any], containers: tuple[Any, ...] | list[Any]
-) -> tuple[Trouble | None, str, bool]:
+_Finding = tuple[Trouble | None, str, bool]
+
+
+def _unscheduled(conditions: Mapping[str, Any]) -> _Finding | None:
     scheduled = conditions.get("PodScheduled", {})
-    if scheduled.get("reason") == "Unschedulable":
-        return "Unschedulable", f"Unschedulable: {one_line(scheduled.get('message', ''))}", False
+    if scheduled.get("reason") != "Unschedulable":
+        return None
+    return "Unschedulable", f"Unschedulable: {one_line(scheduled.get('message', ''))}", False
+
+
+def _uninitialized(containers: Iterable[Mapping[str, Any]]) -> _Finding | None:
+    """Say why the model's container has not begun. Its image and its crashes are not to blame, so none counts."""
     for container in containers:
-        waiting = container.get("state", {}).get("waiting") or {}
-        reason, text = waiting.get("reason", ""), waiting.get("message", "")
-        if reason in _PULL:
-            permanent = bool(_PERMANENT.search(f"{reason} {text}"))
-            return "Pull", f"{reason}: {_pull_words(container.get('image', ''), text)}", permanent
-        if reason in _CONFIG:
-            return "Config", f"{reason}: {one_line(text)}", False
+        stuck = _waiting(container)
+        if stuck:
+            # The image is the admin's, not the revision's: nobody is rejected for it before its time is over.
+            return stuck[0], stuck[1], False
+        if container.get("name") == FETCH and (failed := _failed_fetch(container)):
+            return failed
+    return None
+
+
+def _failed_fetch(container: Mapping[str, Any]) -> _Finding | None:
+    """Read the fetch's last word, which stands until a later try succeeds: while it runs again nothing is better."""
+    states = (container.get("state", {}), container.get("lastState", {}))
+    ended: Mapping[str, Any] = next((state["terminated"] for state in states if state.get("terminated")), {})
+    if not ended.get("exitCode"):
+        return None
+    kind, _, words = ended.get("message", "").partition(": ")
+    if kind not in ("permanent", "temporary"):
+        words = ended.get("reason") if ended.get("reason") == "OOMKilled" else f"exit code {ended['exitCode']}"
+    return "Fetch", f"model fetch: {one_line(words)}", kind == "permanent"
+
+
+def _trouble(containers: Iterable[Mapping[str, Any]]) -> _Finding:
+    for container in containers:
+        if stuck := _waiting(container):
+            return stuck
         if _crashes(container):
             return "Crash", _crash_words(container), False
     return None, "", False
+
+
+def _waiting(container: Mapping[str, Any]) -> _Finding | None:
+    waiting = container.get("state", {}).get("waiting") or {}
+    reason, text = waiting.get("reason", ""), waiting.get("message", "")
+    if reason in _PULL:
+        permanent = bool(_PERMANENT.search(f"{reason} {text}"))
+        return "Pull", f"{reason}: {_pull_words(_culprit(container.get('image', ''), text), text)}", permanent
+    if reason in _CONFIG:
+        hint = " (oci:// needs containerd 2.1 or newer on the node)" if _NO_IMAGE_VOLUMES in text else ""
+        return "Config", f"{reason}: {one_line(text)}{hint}", False
+    return None
+
+
+def _culprit(image: str, text: str) -> str:
+    """Return the image that the kubelet's words name: an image volume's failure stands at the container, too."""
+    named = _IMAGE.search(text)
+    return image if named is None or (image and named[1].endswith(image)) else one_line(named[1])
 
 
 def _pull_words(image: str, text: str) -> str:

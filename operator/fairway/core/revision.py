@@ -12,6 +12,10 @@ from fairway.api.spec import ModelDeploymentSpec
 from fairway.core.errors import Unresolved
 
 
+_OF_THE_MODEL = ("name", "version", "format", "uri", "digest", "mountPath", "credentials")
+"""What of a model can change a prediction or a pod; its card, source and data cannot."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """A model server with every override applied: what a pod is rendered from."""
@@ -81,7 +85,7 @@ def digest(value: Any) -> str:
 def intent(spec: ModelDeploymentSpec, name: str) -> str:
     """Hash everything in a spec that can change a prediction or a pod; nothing that an operator version defaults."""
     dump = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-    model = {key: value for key, value in dump["model"].items() if key in ("name", "version", "format")}
+    model = {key: value for key, value in dump["model"].items() if key in _OF_THE_MODEL}
     model.setdefault("name", name)
     return digest({"model": model, "runtime": dump["runtime"], "resources": dump.get("resources")})
 

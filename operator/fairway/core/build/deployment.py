@@ -4,17 +4,26 @@ from typing import Any
 
 from fairway.api.spec import ModelDeploymentSpec
 from fairway.core import names
+from fairway.core.build import overlay
 from fairway.core.build.common import Owner, metadata
+from fairway.core.build.model import Parts, Place, parts
 from fairway.core.revision import Record, Server
 
-DRAIN_SECONDS = 10
-GRACE_SECONDS = 90
 PROBE_PERIOD = 5
 
 
-def pod_template(owner: Owner, spec: ModelDeploymentSpec, revision: str, server: Server) -> dict[str, Any]:
-    """Render the pod template of a new revision. It is recorded, and never rendered again for this revision."""
-    version = spec.model.version
+def pod_template(
+    owner: Owner, spec: ModelDeploymentSpec, revision: str, server: Server, place: Place | None = None
+) -> dict[str, Any]:
+    """Render the pod template of a new revision. It is recorded, and never rendered again for this revision.
+
+    Raises Unresolved for a model source or an overlay that cannot work.
+    """
+    asked = spec.runtime.pod_template
+    model = parts(spec.model, place or Place(), server.env)
+    own, mounts = overlay.volumes(asked)
+    overlay.require_distinct([*model.volumes, *own], "name")
+    overlay.require_distinct([*model.mounts, *mounts], "mountPath")
     return {
         "metadata": {
             "labels": {
@@ -22,9 +31,10 @@ def pod_template(owner: Owner, spec: ModelDeploymentSpec, revision: str, server:
                 names.NAME: owner.name,
                 names.OWNER: owner.uid,
                 names.REVISION: revision,
-                names.VERSION: names.label_value(version),
+                names.VERSION: names.label_value(spec.model.version),
             },
             "annotations": {
+                **overlay.annotations(asked),
                 names.SCRAPE_PORT: str(server.metrics_port),
                 names.SCRAPE_PATH: server.metrics_path,
             },
@@ -32,14 +42,24 @@ def pod_template(owner: Owner, spec: ModelDeploymentSpec, revision: str, server:
         "spec": {
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": GRACE_SECONDS,
+            "terminationGracePeriodSeconds": overlay.drain(spec.runtime.drain)[1],
             "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [_container(spec, server)],
+            **overlay.pod_fields(asked, _selector(owner, revision), model.pull_secrets),
+            **_containers(spec, server, model, [*model.mounts, *mounts]),
+            **_unless_empty(volumes=[*model.volumes, *own]),
         },
     }
 
 
+def _containers(
+    spec: ModelDeploymentSpec, server: Server, model: Parts, mounts: list[dict[str, Any]]
+) -> dict[str, Any]:
+    container = {**_container(spec, server), **_unless_empty(volumeMounts=mounts)}
+    return {**_unless_empty(initContainers=list(model.init_containers)), "containers": [container]}
+
+
 def _container(spec: ModelDeploymentSpec, server: Server) -> dict[str, Any]:
+    delay, _ = overlay.drain(spec.runtime.drain)
     container: dict[str, Any] = {
         "name": "model",
         "image": server.image,
@@ -47,14 +67,24 @@ def _container(spec: ModelDeploymentSpec, server: Server) -> dict[str, Any]:
         "env": [{"name": name, "value": value} if value else {"name": name} for name, value in server.env],
         "resources": _resources(spec),
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-        "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
         **_probes(server),
     }
+    if delay:  # a sleep of 0 seconds is an error before Kubernetes 1.34
+        container["lifecycle"] = {"preStop": {"sleep": {"seconds": delay}}}
     if server.command:
         container["command"] = list(server.command)
     if server.args:
         container["args"] = list(server.args)
     return container
+
+
+def _unless_empty(**lists: list[dict[str, Any]]) -> dict[str, Any]:
+    """Name a list only where it has items: the API server drops empty ones, and a compare would see a drift."""
+    return {name: items for name, items in lists.items() if items}
+
+
+def _selector(owner: Owner, revision: str) -> dict[str, str]:
+    return {names.OWNER: owner.uid, names.REVISION: revision}
 
 
 def _resources(spec: ModelDeploymentSpec) -> dict[str, Any]:
@@ -98,7 +128,7 @@ def deployment(owner: Owner, record: Record) -> dict[str, Any]:
         "kind": "Deployment",
         "metadata": metadata(owner, names.child(owner.name, record.revision), record.revision, record.version),
         "spec": {
-            "selector": {"matchLabels": {names.OWNER: owner.uid, names.REVISION: record.revision}},
+            "selector": {"matchLabels": _selector(owner, record.revision)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "revisionHistoryLimit": 1,
             "template": record.template,
