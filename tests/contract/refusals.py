@@ -214,7 +214,7 @@ ACCEPTED = (
     Accepted("approvals alone", plan(REVIEW, {"approval": "audit"})),
     Accepted("an approval between weights", plan({"weight": 5}, REVIEW, {"weight": 5}, {"weight": 100})),
     Accepted("an approval of some", plan(REVIEW | {"approvers": ["risk"], "timeout": "1s"}, {"weight": 5})),
-    Accepted("nothing is kept", rollout(watch={"keep": "0%"})),
+    Accepted("one is kept", rollout(watch={"keep": "0%"})),
     Accepted("decided at once", rollout(onUndecided={"after": "0s", "then": "Promote"}, fastReturn=0)),
     Accepted("the shortest deadlines", rollout(deadlines={"schedule": "1s", "pull": "1s", "ready": "1s"})),
     Accepted("paused", {"paused": True}),
@@ -309,10 +309,10 @@ REFUSED = (
         volumes(SCRATCH, SCRATCH | {"name": "other"}),
     ),
     Refused(
-        "a volume of the host",
-        "spec.runtime.podTemplate.volumes[0].hostPath",
+        "the network of the host",
+        "spec.runtime.podTemplate.hostNetwork",
         "not declared in schema",
-        volumes(SCRATCH | {"hostPath": {"path": "/"}}),
+        runtime(podTemplate={"hostNetwork": True}),
     ),
     Refused(
         "a negative number",

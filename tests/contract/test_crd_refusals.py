@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from fairway.api import API_VERSION, crd
+from fairway.api.runtime import ModelRuntimeSpec
 from tests.contract.refusals import ACCEPTED, FULL, MINIMAL, NAMES_REFUSED, REFUSED
 
 pytestmark = pytest.mark.e2e
@@ -117,7 +118,8 @@ def test_nothing_is_filled_in():
 
 
 def test_a_runtime_is_accepted():
-    server = {key: value for key, value in FULL["runtime"].items() if key != "name"}
+    server = {key: value for key, value in FULL["runtime"].items() if key in ModelRuntimeSpec.model_fields}
+    server |= {"formats": [{"name": "sklearn", "version": "1.7"}, {"name": "xgboost"}], "modelMountPath": "/models"}
     answer = kubectl(*DRY_RUN, stdin=manifest("mlserver", server, "ModelRuntime"))
     assert answer.returncode == 0, answer.stderr
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fairway.api.spec import ALL
+from fairway.api.rollout import ALL
 from fairway.api.status import Status
 
 Points = list[tuple[float, int]]

@@ -136,6 +136,11 @@ class World(Controllers):
             await self.once(name)
         raise AssertionError(f"does not come to rest: {self.writes[-10:]}")
 
+    @property
+    def retrying(self) -> bool:
+        """The last pass has failed."""
+        return self._retry_at is not None
+
     async def once(self, name: str = "churn") -> None:
         """One pass; one that fails is done again later, and later still."""
         self.news, self.wake, self._retry_at = False, None, None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fairway.api.runtime import ModelRuntimeSpec
 from fairway.api.spec import ModelDeploymentSpec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +27,8 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
 def test_every_yaml_is_a_valid_resource(page: str, text: str) -> None:
     for document in yaml.safe_load_all(text):
         assert set(document) <= {"apiVersion", "kind", "metadata", "spec"}, page
-        ModelDeploymentSpec.model_validate(document["spec"])
+        kind = ModelRuntimeSpec if document.get("kind") == "ModelRuntime" else ModelDeploymentSpec
+        kind.model_validate(document["spec"])
 
 
 def test_every_make_target_exists() -> None:
@@ -61,7 +63,7 @@ def test_every_reason_is_explained() -> None:
 def _reasons(node: ast.AST) -> Iterator[str]:
     """Literal reasons: the first of an Event or Unresolved, the second of a rollback, the third of a condition."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        place = {"Event": 0, "Unresolved": 0, "roll_back": 1, "give_back": 1}.get(node.func.id)
+        place = {"Event": 0, "Unresolved": 0, "RouteTrouble": 0, "roll_back": 1, "give_back": 1}.get(node.func.id)
         words = node.args[place : place + 1] if place is not None else []
     elif isinstance(node, ast.Tuple) and len(node.elts) == 4:
         words = node.elts[2:3] if isinstance(node.elts[0], ast.Constant) and node.elts[0].value in CONDITIONS else []

@@ -94,7 +94,7 @@ class Model(Api):
         None,
         description=(
             "What uri must hold, verified before the server starts: the SHA-256 of a file, "
-            "or of a tree's sorted lines `<sha256>  <path>`."
+            "or that of the sorted lines which sha256sum prints for a tree: digest, two spaces, relative path."
         ),
     )
     mount_path: Directory | None = Field(

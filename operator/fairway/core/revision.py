@@ -11,7 +11,6 @@ from fairway.api.runtime import GENERIC_HTTP, ModelRuntimeSpec, Series, ServerFi
 from fairway.api.spec import ModelDeploymentSpec
 from fairway.core.errors import Unresolved
 
-
 _OF_THE_MODEL = ("name", "version", "format", "uri", "digest", "mountPath", "credentials")
 """What of a model can change a prediction or a pod; its card, source and data cannot."""
 

@@ -22,8 +22,8 @@ def pod_template(
     asked = spec.runtime.pod_template
     model = parts(spec.model, place or Place(), server.env)
     own, mounts = overlay.volumes(asked)
-    overlay.require_distinct([*model.volumes, *own], "name")
-    overlay.require_distinct([*model.mounts, *mounts], "mountPath")
+    overlay.require_free([*model.volumes, *own], "name")
+    overlay.require_free([*model.mounts, *mounts], "mountPath")
     return {
         "metadata": {
             "labels": {
@@ -44,7 +44,7 @@ def pod_template(
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": overlay.drain(spec.runtime.drain)[1],
             "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-            **overlay.pod_fields(asked, _selector(owner, revision), model.pull_secrets),
+            **overlay.pod_fields(asked, _selector(owner, revision)),
             **_containers(spec, server, model, [*model.mounts, *mounts]),
             **_unless_empty(volumes=[*model.volumes, *own]),
         },

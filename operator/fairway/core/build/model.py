@@ -15,7 +15,7 @@ CREDENTIALS_PATH: Final = "/var/run/fairway/credentials"
 CONTENT: Final = "model"
 """Directory of the volume that the server sees; beside it the download is staged, so that it appears whole."""
 FETCH_USER: Final = 65532
-PROXY_VARIABLES: Final = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE")
+PROXY_VARIABLES: Final = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 _RESOURCES: Final = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}}
 """Below what any model server asks for, so that it costs no room; a limit of each, since quotas may demand one."""
 
@@ -35,30 +35,26 @@ class Parts:
     volumes: tuple[dict[str, Any], ...] = ()
     mounts: tuple[dict[str, Any], ...] = ()
     init_containers: tuple[dict[str, Any], ...] = ()
-    pull_secrets: tuple[str, ...] = ()
 
 
 def parts(model: Model, place: Place, env: Iterable[tuple[str, str]] = ()) -> Parts:
-    """Return the volumes, mounts and init containers of a model source. Raises Unresolved where it cannot work."""
+    """Return what a model source adds to a pod. Raises Unresolved when there is nothing to fetch it with."""
     if model.uri is None:
-        _no_credentials(model, "the model is in the image")
         return Parts()
     scheme, _, rest = model.uri.partition("://")
     path = model.mount_path or place.path or DEFAULT_PATH
     if scheme == "pvc":
-        _no_credentials(model, "a claim needs none")
         return _claim(model, rest, path, place.fetch_image)
     if scheme == "oci":
-        return _image(model, rest, path)
+        image = {"reference": rest, "pullPolicy": "IfNotPresent"}
+        mount = {"name": MODEL_VOLUME, "mountPath": path, "readOnly": True}
+        return Parts(volumes=({"name": MODEL_VOLUME, "image": image},), mounts=(mount,))
     return _fetched(model, path, place.fetch_image, env)
 
 
 def _claim(model: Model, rest: str, path: str, fetch_image: str) -> Parts:
-    name, _, inside = rest.partition("/")
-    segments = [segment for segment in inside.split("/") if segment not in ("", ".")]
-    if not name or ".." in segments:
-        raise Unresolved("ModelUriInvalid", f"spec.model.uri: {model.uri}: write pvc://claim/path, without ..")
-    where = {"subPath": "/".join(segments)} if segments else {}
+    name, _, inside = rest.rstrip("/").partition("/")
+    where = {"subPath": inside} if inside else {}
     volume = {"name": MODEL_VOLUME, "persistentVolumeClaim": {"claimName": name, "readOnly": True}}
     mount = {"name": MODEL_VOLUME, "mountPath": path, "readOnly": True, **where}
     if model.digest is None:
@@ -66,20 +62,6 @@ def _claim(model: Model, rest: str, path: str, fetch_image: str) -> Parts:
     arguments = ["--verify", "--digest", model.digest, "--to", DEFAULT_PATH]
     check = _fetch_container(fetch_image, arguments, [{**mount, "mountPath": DEFAULT_PATH}], ())
     return Parts(volumes=(volume,), mounts=(mount,), init_containers=(check,))
-
-
-def _image(model: Model, rest: str, path: str) -> Parts:
-    reference, _, pinned = rest.rstrip("/").partition("@")
-    if pinned and model.digest and pinned != model.digest:
-        raise Unresolved("ModelUriInvalid", "spec.model.digest: it differs from the digest in spec.model.uri")
-    digest = pinned or model.digest
-    image = {"reference": f"{reference}@{digest}" if digest else reference, "pullPolicy": "IfNotPresent"}
-    return Parts(
-        volumes=({"name": MODEL_VOLUME, "image": image},),
-        mounts=({"name": MODEL_VOLUME, "mountPath": path, "readOnly": True},),
-        # The kubelet pulls image volumes with the pod's pull secrets, and with nothing else.
-        pull_secrets=(model.credentials.secret_name,) if model.credentials else (),
-    )
 
 
 def _fetched(model: Model, path: str, fetch_image: str, env: Iterable[tuple[str, str]]) -> Parts:
@@ -104,7 +86,10 @@ def _fetch_container(
     image: str, arguments: list[str], mounts: list[dict[str, Any]], env: Iterable[tuple[str, str]]
 ) -> dict[str, Any]:
     if not image:
-        raise Unresolved("FetchUnavailable", "spec.model.uri: the operator's settings name no fetchImage to fetch with")
+        raise Unresolved(
+            "FetchUnavailable",
+            "spec.model.uri: there is no image to fetch it with: set fetchImage in the operator's settings",
+        )
     # The way out of the cluster is the same for the server and for its model: set it once, in runtime.env.
     proxies = [{"name": name, "value": value} for name, value in env if name.upper() in PROXY_VARIABLES and value]
     return {
@@ -124,8 +109,3 @@ def _fetch_container(
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
-
-
-def _no_credentials(model: Model, why: str) -> None:
-    if model.credentials:
-        raise Unresolved("CredentialsUnused", f"spec.model.credentials: nothing is fetched with them: {why}")

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from fairway.api import GROUP
-from fairway.api.serving import Drain, PodOverlay, Volume
+from fairway.api.serving import DRAIN_DELAY, DRAIN_GRACE, Drain, PodOverlay, Volume
 from fairway.core.errors import Unresolved
 
-DRAIN_SECONDS: Final = 10
-GRACE_SECONDS: Final = 90
 _RESERVED: Final = (
     f"{GROUP}/",
     "container.apparmor.security.beta.kubernetes.io/",
@@ -27,14 +25,10 @@ _RESERVED: Final = (
 
 
 def drain(asked: Drain | None) -> tuple[int, int]:
-    """Return the seconds before SIGTERM and the whole grace. Raises Unresolved when the grace is the shorter one."""
-    delay = round(asked.delay) if asked and asked.delay is not None else DRAIN_SECONDS
-    if asked is None or asked.grace is None:
-        return delay, max(GRACE_SECONDS, delay + GRACE_SECONDS - DRAIN_SECONDS)
-    grace = round(asked.grace)
-    if grace < delay:
-        raise Unresolved("DrainInvalid", f"spec.runtime.drain.grace: {grace} s do not hold the delay of {delay} s")
-    return delay, grace
+    """Return the seconds before SIGTERM, and those until the kill, the former included."""
+    delay = DRAIN_DELAY if asked is None or asked.delay is None else asked.delay
+    grace = DRAIN_GRACE if asked is None or asked.grace is None else asked.grace
+    return round(delay), round(grace)
 
 
 def annotations(overlay: PodOverlay | None) -> dict[str, str]:
@@ -46,14 +40,13 @@ def annotations(overlay: PodOverlay | None) -> dict[str, str]:
     return dict(sorted(asked.items()))
 
 
-def pod_fields(overlay: PodOverlay | None, labels: dict[str, str], pull_secrets: Sequence[str] = ()) -> dict[str, Any]:
+def pod_fields(overlay: PodOverlay | None, labels: dict[str, str]) -> dict[str, Any]:
     """Return the fields of the pod's spec that the overlay sets; ``labels`` select the pods of the revision."""
     overlay = overlay or PodOverlay()
     spread = [
         {"labelSelector": {"matchLabels": labels}, **constraint}
         for constraint in overlay.topology_spread_constraints or ()
     ]
-    secrets = dict.fromkeys([*(overlay.image_pull_secrets or ()), *pull_secrets])
     fields = {
         "nodeSelector": dict(sorted((overlay.node_selector or {}).items())),
         "affinity": overlay.affinity,
@@ -61,7 +54,7 @@ def pod_fields(overlay: PodOverlay | None, labels: dict[str, str], pull_secrets:
         "topologySpreadConstraints": spread,
         "priorityClassName": overlay.priority_class_name,
         "runtimeClassName": overlay.runtime_class_name,
-        "imagePullSecrets": [{"name": name} for name in secrets],
+        "imagePullSecrets": [{"name": name} for name in dict.fromkeys(overlay.image_pull_secrets or ())],
     }
     return {name: value for name, value in fields.items() if value}
 
@@ -87,11 +80,9 @@ def _source(volume: Volume) -> dict[str, Any]:
     return {"emptyDir": volume.empty_dir.model_dump(mode="json", by_alias=True, exclude_none=True)}
 
 
-def require_distinct(entries: Sequence[dict[str, Any]], key: str) -> None:
-    """Refuse two volumes of one name, or two mounts in one place. Raises Unresolved."""
-    seen: set[str] = set()
-    for entry in entries:
-        value = entry[key].rstrip("/") if key == "mountPath" else entry[key]
-        if value in seen:
-            raise Unresolved("PodTemplateRefused", f"spec.runtime.podTemplate.volumes: {entry[key]} is taken")
-        seen.add(value)
+def require_free(entries: Sequence[dict[str, Any]], key: str) -> None:
+    """Refuse what takes the name or the place of the model's own volume. Raises Unresolved."""
+    values = [entry[key] for entry in entries]
+    taken = next((value for at, value in enumerate(values) if value in values[:at]), None)
+    if taken is not None:
+        raise Unresolved("PodTemplateRefused", f"spec.runtime.podTemplate.volumes: {taken} is where the model is")

@@ -1,0 +1,85 @@
+"""How time and the operator move: no event loop, since nothing in the simulated world ever waits."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from tests.fakes.world import Behaviour, Killed, World
+from tests.property import moves, truth
+from tests.property.referee import Referee
+from tests.property.truth import MODEL, Violation
+
+CALM_ENDS = ("Healthy", "RolledBack", "Suspended", "Paused")
+CALM = 4 * 3600.0
+"""Every default deadline is over by then."""
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("it waits")
+
+
+def live(world: World, seconds: float) -> None:
+    """Let time pass; an operator that is killed is started again."""
+    end = world.time + seconds
+    while True:
+        try:
+            return run(world.live(end - world.time))
+        except Killed:
+            world.kill_at = None
+            world.restart()
+
+
+def operator_looks(world: World) -> None:
+    live(world, 0)
+
+
+def at_rest(world: World, referee: Referee) -> None:
+    """Check what must hold at rest, and that nothing is left to do: a look without news writes nothing (I7)."""
+    if world.lag or world.faults or world.retrying:
+        return
+    referee.at_rest()
+    before = len(world.writes)
+    due = world.wake
+    run(world.once())
+    if world.writes[before:]:
+        raise Violation("I7", f"a look without news (next was due at {due}) writes {world.writes[before:]}")
+
+
+def become_calm(world: World, oracle: moves.Oracle, referee: Referee) -> None:
+    """I9: when the spec and the world stop changing, the ModelDeployment comes to rest, and stays."""
+    world.faults.clear()
+    world.refuse, world.lag, world.gateway = {}, False, True
+    world.route_lag, world.route_refusal = 0.0, None
+    world.behaviours = {version: Behaviour() for version in moves.VERSIONS}
+    oracle.verdict = moves.HEALTHY
+    world.deliver()
+    live(world, 130)
+    at_rest(world, referee)
+    live(world, CALM)
+    at_rest(world, referee)
+    status, spec = world.status(), world.model()["spec"]
+    if status.phase not in CALM_ENDS:
+        raise Violation("I9", f"{status.phase} after {CALM:.0f} s of calm: {status.message}")
+    if status.phase == "Paused" and not spec.get("paused") and "approval" not in status.message:
+        raise Violation("I9", f"paused for no reason: {status.message}")
+    if status.phase == "Healthy" and status.stable and status.stable.version != spec["model"]["version"]:
+        raise Violation("I9", f"Healthy, but {status.stable.version} serves")
+    _stays(world)
+    revisions = {status.stable.revision} if status.stable else set()
+    revisions |= {status.candidate.revision} if status.run and status.candidate else set()
+    if set(truth.deployments(world)) != revisions:
+        raise Violation("I9", f"Deployments of {set(truth.deployments(world))} stay, {revisions} are needed")
+
+
+def _stays(world: World) -> None:
+    before, phase = len(world.writes), world.status().phase
+    live(world, 3600)
+    verdicts = [write for write in world.writes[before:] if write != ("status", "ModelDeployment", MODEL)]
+    if verdicts or world.status().phase != phase:
+        raise Violation("I9", f"does not stay: {phase} -> {world.status().phase}, {verdicts}")
