@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.e2e.harness import Namespace, fresh_namespace, install
+from tests.e2e.harness import Namespace, fresh_namespace, install, lock
 from tests.e2e.invariants import Witness
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from tests.fakes.world import Behaviour, Killed, World
 from tests.property import moves, truth
 from tests.property.referee import Referee
-from tests.property.truth import MODEL, Violation
+from tests.property.truth import MODEL, breach
 
 CALM_ENDS = ("Healthy", "RolledBack", "Suspended", "Paused")
 CALM = 4 * 3600.0
@@ -48,7 +48,7 @@ def at_rest(world: World, referee: Referee) -> None:
     due = world.wake
     run(world.once())
     if world.writes[before:]:
-        raise Violation("I7", f"a look without news (next was due at {due}) writes {world.writes[before:]}")
+        breach("I7", f"a look without news (next was due at {due}) writes {world.writes[before:]}")
 
 
 def become_calm(world: World, oracle: moves.Oracle, referee: Referee) -> None:
@@ -65,16 +65,16 @@ def become_calm(world: World, oracle: moves.Oracle, referee: Referee) -> None:
     at_rest(world, referee)
     status, spec = world.status(), world.model()["spec"]
     if status.phase not in CALM_ENDS:
-        raise Violation("I9", f"{status.phase} after {CALM:.0f} s of calm: {status.message}")
+        breach("I9", f"{status.phase} after {CALM:.0f} s of calm: {status.message}")
     if status.phase == "Paused" and not spec.get("paused") and "approval" not in status.message:
-        raise Violation("I9", f"paused for no reason: {status.message}")
+        breach("I9", f"paused for no reason: {status.message}")
     if status.phase == "Healthy" and status.stable and status.stable.version != spec["model"]["version"]:
-        raise Violation("I9", f"Healthy, but {status.stable.version} serves")
+        breach("I9", f"Healthy, but {status.stable.version} serves")
     _stays(world)
     revisions = {status.stable.revision} if status.stable else set()
     revisions |= {status.candidate.revision} if status.run and status.candidate else set()
     if set(truth.deployments(world)) != revisions:
-        raise Violation("I9", f"Deployments of {set(truth.deployments(world))} stay, {revisions} are needed")
+        breach("I9", f"Deployments of {set(truth.deployments(world))} stay, {revisions} are needed")
 
 
 def _stays(world: World) -> None:
@@ -82,4 +82,4 @@ def _stays(world: World) -> None:
     live(world, 3600)
     verdicts = [write for write in world.writes[before:] if write != ("status", "ModelDeployment", MODEL)]
     if verdicts or world.status().phase != phase:
-        raise Violation("I9", f"does not stay: {phase} -> {world.status().phase}, {verdicts}")
+        breach("I9", f"does not stay: {phase} -> {world.status().phase}, {verdicts}")

@@ -11,7 +11,7 @@ from fairway.core import names
 from tests.fakes.world import World, Write
 from tests.property import truth
 from tests.property.promises import Bans, bounded, justified, rises
-from tests.property.truth import MODEL, Violation
+from tests.property.truth import MODEL, breach
 
 DELAY = 30.0
 SETTLED_PASSES = 3
@@ -58,13 +58,13 @@ class Referee:
             assert write.after is not None
             before, after = _without_status(write.before), _without_status(write.after)
             if write.verb != "status" or before != after:
-                raise Violation("I8", f"the ModelDeployment was written by {write.verb}")
+                breach("I8", f"the ModelDeployment was written by {write.verb}")
             return
         for each in (write.before, write.after):
             if each is not None and each["metadata"].get("labels", {}).get(names.OWNER) != uid:
-                raise Violation("I8", f"{write.verb} of {write.kind} {write.name}, which is not ours")
+                breach("I8", f"{write.verb} of {write.kind} {write.name}, which is not ours")
         if write.name != MODEL and not write.name.startswith(f"{MODEL}-"):
-            raise Violation("I8", f"{write.kind} {write.name} is no name of ours")
+            breach("I8", f"{write.kind} {write.name} is no name of ours")
 
     def _status(self, write: Write) -> None:
         assert write.before is not None
@@ -74,7 +74,7 @@ class Referee:
         if run:
             started = self._runs.setdefault(run["id"], run["startedAt"])
             if started != run["startedAt"]:
-                raise Violation("I6", f"the id {run['id']} was given to two runs")
+                breach("I6", f"the id {run['id']} was given to two runs")
         self.bans.decided(before, after, truth.routed(self.world))
         rises(self.world, before, after)
         justified(self.world, before, after)
@@ -86,7 +86,7 @@ class Referee:
         if write.after is None:
             return
         if sum(after.values()) != 100:
-            raise Violation("I1", f"weights sum to {sum(after.values())}: {after}")
+            breach("I1", f"weights sum to {sum(after.values())}: {after}")
         self.bans.routed(after)
         self._to_nobody(before, after)
 
@@ -100,7 +100,7 @@ class Referee:
         loses = [revision for revision, weight in before.items() if after.get(revision, 0) < weight]
         for revision in gains:
             if not ready[revision] and any(ready[other] for other in loses):
-                raise Violation("I1", f"{revision} without ready pods gets weight: {before} -> {after}, ready {ready}")
+                breach("I1", f"{revision} without ready pods gets weight: {before} -> {after}, ready {ready}")
 
     def _deployment(self, write: Write) -> None:
         """I6: pods outlive the last weight by the delay. I4: what has weight keeps the pods for it."""
@@ -114,20 +114,20 @@ class Referee:
             return
         weight = truth.exposed(self.world).get(revision)
         if weight and not has:
-            raise Violation("I6", f"{revision} is scaled to 0 while {truth.exposed(self.world)} point at it")
+            breach("I6", f"{revision} is scaled to 0 while {truth.exposed(self.world)} point at it")
         if weight:
             total = truth.size(spec, had)
             if has < min(truth.share(truth.routed(self.world).get(revision, 0), total), truth.ceiling(spec)):
-                raise Violation("I4", f"{revision} has weight {weight} and shrinks from {had} to {has} of {total}")
+                breach("I4", f"{revision} has weight {weight} and shrinks from {had} to {has} of {total}")
             return
         since = self.world.time - self.last_exposed.get(revision, float("-inf"))
         if since < DELAY and not self.world.lag:
-            raise Violation("I6", f"{revision} shrinks from {had} to {has}, {since:.0f} s after its last weight")
+            breach("I6", f"{revision} shrinks from {had} to {has}, {since:.0f} s after its last weight")
 
     def _service_gone(self, write: Write) -> None:
         revision = write.name.removeprefix(f"{MODEL}-")
         if revision in truth.routed(self.world):
-            raise Violation("I6", f"the Service of {revision} goes while the route names it")
+            breach("I6", f"the Service of {revision} goes while the route names it")
 
     def _promoted_capacity(self, before: dict[str, Any], after: dict[str, Any]) -> None:
         """I4: who takes over has the pods for it, ready."""
@@ -140,7 +140,7 @@ class Referee:
         serving = live["spec"].get("replicas", 1) if live else 0
         needed, has = truth.size(spec, serving), truth.endpoints(self.world, new["revision"])
         if has < needed:
-            raise Violation("I4", f"{new['version']} is promoted with {has} ready pods where {needed} serve")
+            breach("I4", f"{new['version']} is promoted with {has} ready pods where {needed} serve")
 
     def _note_exposure(self) -> None:
         now = set(truth.exposed(self.world))
@@ -171,11 +171,11 @@ class Referee:
         if not weights or spec.get("state") == "Suspended":
             return
         if sum(weights.values()) != 100:
-            raise Violation("I1", f"weights {weights}")
+            breach("I1", f"weights {weights}")
         ready = {revision: truth.endpoints(self.world, revision) for revision in weights}
         wrong = [revision for revision, weight in weights.items() if weight and not ready[revision]]
         if wrong and any(ready.values()):
-            raise Violation("I1", f"{wrong} without ready pods has weight: {weights}, ready {ready}")
+            breach("I1", f"{wrong} without ready pods has weight: {weights}, ready {ready}")
 
     def _entry(self, spec: dict[str, Any], status: dict[str, Any]) -> None:
         """Without a gateway the entry Service widens only over ready pods of stable and candidate."""
@@ -186,16 +186,16 @@ class Referee:
         selected = selector.get(names.REVISION)
         if truth.has_gateway(spec):
             if selected != stable:
-                raise Violation("I1", f"with a gateway the entry Service selects {selected}, not stable")
+                breach("I1", f"with a gateway the entry Service selects {selected}, not stable")
         elif selected is None:
             found = {pod["metadata"]["labels"][names.REVISION] for pod in truth.pods(self.world) if truth.ready(pod)}
             if not found <= {stable, candidate} or not status.get("run"):
-                raise Violation("I1", f"the entry Service selects everything while {found} have pods")
+                breach("I1", f"the entry Service selects everything while {found} have pods")
         elif not truth.endpoints(self.world, selected) and status.get("run"):
             others = {revision for revision in (stable, candidate) if revision}
             tried = status["run"].get("firstWeightAt")
             if tried and any(truth.endpoints(self.world, revision) for revision in others):
-                raise Violation("I1", f"the entry Service selects {selected}, which has no ready pod")
+                breach("I1", f"the entry Service selects {selected}, which has no ready pod")
 
     def _sizes(self, spec: dict[str, Any], status: dict[str, Any]) -> None:
         """I4 and I6: stable keeps its size, and nobody has pods without a reason."""
@@ -205,14 +205,14 @@ class Referee:
         if status.get("run"):
             known.add(status["candidate"]["revision"])
         if set(found) - known:
-            raise Violation("I6", f"{set(found) - known} have Deployments, but nobody needs them")
+            breach("I6", f"{set(found) - known} have Deployments, but nobody needs them")
         if not status.get("stable") or spec.get("state") == "Suspended":
             return
         stable = status["stable"]["revision"]
         needed = truth.size(spec, (status.get("run") or {}).get("size", 0))
         has = found[stable]["spec"].get("replicas", 1) if stable in found else 0
         if has < needed:
-            raise Violation("I4", f"stable has {has} replicas, it needs {needed}")
+            breach("I4", f"stable has {has} replicas, it needs {needed}")
 
 
 _NOT_ACTED_ON = ("InvalidSpec", "RuntimeNotFound", "RuntimeIncomplete")

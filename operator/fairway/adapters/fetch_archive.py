@@ -4,6 +4,7 @@ The standard library's filters rely on resolving links while they are being made
 (CVE-2025-4517 and its kin). Here nothing is written once a link exists, and no link can be followed out.
 """
 
+import errno
 import gzip
 import os
 import posixpath
@@ -57,6 +58,10 @@ def unpack(archive: Path, name: str, to: Path, seen: Seen) -> None:
             _write(entries, to, seen)
     except _BROKEN as error:
         raise permanent(f"bad archive: {type(error).__name__}: {error}") from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a damaged zip points to before its beginning
+            raise
+        raise permanent("bad archive: it points outside itself") from None
 
 
 def _write(entries: Iterator[Entry], to: Path, seen: Seen) -> None:

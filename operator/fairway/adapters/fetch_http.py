@@ -105,7 +105,7 @@ class Download:
                     self._try(client, part, seen, expect)
                 except FetchError as error:
                     failures = 1 if part.size > farthest else failures + 1
-                    if error.permanent or failures >= TRIES:
+                    if error.permanent or error.retry_after is None or failures >= TRIES:
                         raise
                     pause = min(max(error.retry_after, 2.0**failures * (0.5 + self._pace.jitter())), LONGEST_PAUSE)
                     self._pace.say(f"{error}; next try in {pause:.0f} s")
@@ -220,7 +220,7 @@ def _begin(response: httpx.Response, part: Part) -> int | None:
     if response.status_code == _OK:
         part.begin(_validator(response))
         length = response.headers.get("Content-Length", "")
-        return int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
+        return int(length) if re.fullmatch(r"[0-9]{1,20}", length) else None
     told = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", response.headers.get("Content-Range", ""))
     if response.status_code == _OUT_OF_RANGE or told is None or not part.size or int(told[1]) != part.size:
         part.begin("")
@@ -238,7 +238,7 @@ def _validator(response: httpx.Response) -> str:
 def _need_room(part: Part, total: int) -> None:
     missing, free = total - part.size, shutil.disk_usage(part.path.parent).free
     if missing > free:
-        raise temporary(f"no room: {missing} bytes are to come, {free} are free")
+        raise temporary(f"no room: {missing} bytes are to come, {free} are free", retry_after=None)
 
 
 def _connection(error: httpx.HTTPError) -> FetchError:

@@ -68,6 +68,8 @@ class Question:
     """Candidate's share of the requests now, 0..100."""
     checkpoint: str | None = None
     alpha: float = 1e-3
+    born: float = 0.0
+    """Epoch seconds of the ModelDeployment's creation: older samples are those of a namesake."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from fairway.core import checkpoint, objectives
@@ -270,7 +270,7 @@ def _sorted(asked: Sequence[tuple[_Open, _Track]], answer: Sequence[RawSeries]) 
     """Give each model its series, by namespace and the longest prefix of the pod's name; strangers get lost."""
     result: list[_Sides] = [{"candidate": [], "stable": []} for _ in asked]
     places = {
-        (known.question.key[0], prefix): sides[side]
+        (known.question.key[0], prefix): (sides[side], known.question.born)
         for (known, _), sides in zip(asked, result, strict=True)
         for side, prefix in objectives.prefixes(known.question).items()
     }
@@ -278,8 +278,12 @@ def _sorted(asked: Sequence[tuple[_Open, _Track]], answer: Sequence[RawSeries]) 
         namespace, pod = series.labels.get("namespace", ""), series.labels.get("pod", "")
         starts = (pod[: end + 1] for end in range(len(pod) - 1, 0, -1) if pod[end] == "-")
         place = next((places[namespace, start] for start in starts if (namespace, start) in places), None)
-        if place is not None and series.samples:
-            place.append(series)
+        if place is None:
+            continue
+        side, born = place
+        samples = tuple(sample for sample in series.samples if sample[0] >= born)
+        if samples:
+            side.append(replace(series, samples=samples))
     return result
 
 

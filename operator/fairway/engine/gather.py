@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from fairway.api.runtime import ModelRuntimeSpec
@@ -66,6 +67,7 @@ class Gatherer:
             now=self._clock.now(),
             spec=spec,
             generation=meta.get("generation", 0),
+            created=_epoch(meta.get("creationTimestamp")),
             target=Target(record.revision, record.version, record.image),
             status=status,
             observed=observed,
@@ -115,6 +117,10 @@ class Gatherer:
         if self._claims.get(uid, (None, None))[0] != mark:
             self._claims[uid] = (mark, routing.claim(model, self._defaults.gateway))
         return self._claims[uid][1]
+
+
+def _epoch(text: str | None) -> float:
+    return datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
 def _analysed(status: Status) -> str | None:

@@ -22,6 +22,7 @@ def question(s: Situation, key: Key) -> Question | None:
             since=status.run.first_weight_at,
             weight=status.candidate.weight,
             checkpoint=status.evidence,
+            born=s.created,
         )
     if status.former and status.stable and not status.run:
         return Question(
@@ -32,6 +33,7 @@ def question(s: Situation, key: Key) -> Question | None:
             objectives=_objectives(s, status.stable.revision),
             since=status.former.promoted_at,
             weight=100,
+            born=s.created,
         )
     return None
 
@@ -49,6 +51,7 @@ def preflight(s: Situation, key: Key) -> Question | None:
         objectives=_objectives(s, stable.revision),
         since=0.0,
         weight=100,
+        born=s.created,
     )
 
 

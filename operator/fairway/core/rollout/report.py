@@ -61,7 +61,9 @@ def _due(s: Situation, *, moved: bool) -> bool:
     stored, fresh = s.status.verdict, s.reading
     if fresh is None:
         return False
-    return moved or stored is None or stored.state != verdict_status(fresh).state or fresh.at - stored.at >= NUMBERS_EVERY
+    return (
+        moved or stored is None or stored.state != verdict_status(fresh).state or fresh.at - stored.at >= NUMBERS_EVERY
+    )
 
 
 def _verdict(s: Situation, *, moved: bool) -> VerdictStatus | None:

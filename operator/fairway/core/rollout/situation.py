@@ -65,6 +65,8 @@ class Situation:
     """What people have asked for and was not handled yet, by the command's name."""
     upgrade: str | None = None
     """The revision that today's ModelRuntime makes of the spec, where it is not the target."""
+    created: float = 0.0
+    """Epoch seconds of the ModelDeployment's creation."""
     preflight: Reading | None = None
     """What the samples say about stable between runs: whether the objectives can be measured at all."""
     url: str | None = None
