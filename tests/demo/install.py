@@ -1,6 +1,7 @@
 """Before the curtain: the operator from the chart of this repository, and an empty namespace."""
 
-import hashlib
+import asyncio
+import time
 from pathlib import Path
 
 from tests.demo import acts, manifest
@@ -10,17 +11,17 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "fairway"
 RELEASE = "fairway"
 SYSTEM = "fairway-system"
-# What the image is made of (see the Dockerfile).
-_SOURCES = ("Dockerfile", "pyproject.toml", "uv.lock", "operator")
+PODS_END = 80  # looks
+PAUSE = 0.5
 
 
 async def operator(kube: Kube, prometheus: str) -> None:
-    """Install the operator, or bring the one that is there up to date; returns once it is ready."""
+    """Install the operator, or replace the one that is there; returns once it is ready."""
     settings = {
         "image.repository": "localhost/fairway",
         "image.tag": "dev",
         # The tag never changes, so something else has to, or pods of an older image would go on.
-        r"podAnnotations.fairway\.dev/source": fingerprint(ROOT),
+        r"podAnnotations.fairway\.dev/demo": f"{time.time():.0f}",
         "prometheus.url": prometheus,
         "prometheus.scrapeInterval": "5s",
         "gateway.name": "models",
@@ -29,18 +30,6 @@ async def operator(kube: Kube, prometheus: str) -> None:
     pairs = [word for key, value in settings.items() for word in ("--set-string", f"{key}={value}")]
     where = ("-n", SYSTEM, "--create-namespace")
     await kube.helm("upgrade", "--install", RELEASE, str(CHART), *where, *pairs, "--wait", "--timeout", "3m")
-
-
-def fingerprint(root: Path) -> str:
-    """Hash the operator's sources: other sources, other image."""
-    digest = hashlib.sha256()
-    files = [
-        path for name in _SOURCES for path in ((root / name).rglob("*") if (root / name).is_dir() else [root / name])
-    ]
-    for path in sorted(files):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 async def empty_namespace(kube: Kube) -> None:
@@ -54,4 +43,12 @@ async def empty_namespace(kube: Kube) -> None:
 
 async def remove_namespace(kube: Kube) -> None:
     """Remove the namespace with everything in it, and wait until it is gone."""
+    if await kube.get("namespace", acts.NAMESPACE) is None:
+        return
+    await kube.kubectl("delete", "modeldeployments.fairway.dev", "--all", "-n", acts.NAMESPACE)
+    # A namespace in which pods still end looks again only after half of their grace period, which is 90 s.
+    for _ in range(PODS_END):
+        if not await kube.kubectl("get", "pods", "-n", acts.NAMESPACE, "-o", "name"):
+            break
+        await asyncio.sleep(PAUSE)
     await kube.kubectl("delete", "namespace", acts.NAMESPACE, "--ignore-not-found", "--timeout=120s")

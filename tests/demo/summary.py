@@ -13,6 +13,8 @@ from tests.load.result import Outcome, Result, Sample
 
 Report = dict[str, Any]
 
+VERSIONS = (acts.FIRST, *(act.version for act in ACTS))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
@@ -88,7 +90,7 @@ def build(seen: Seen) -> Report:
         # How late the generator itself was, seconds: what it waited for the machine, no version is guilty of.
         "lag_p99": load["lag_p99"] and round(load["lag_p99"], 4),
         "rate": _rate(seen.load),
-        "weights": {act.version: seen.record.climb(act.version) for act in ACTS},
+        "weights": {version: seen.record.climb(version) for version in VERSIONS},
         "by_version": {version: _rounded(sums) for version, sums in load["by_version"].items()},
         "losses": load["losses"],
         "reasons": {entry.version: entry.reason for entry in entries},
@@ -183,7 +185,7 @@ _COLUMNS = ("VERSION", "OUTCOME", "WEIGHTS", "ANSWERS", "BAD", "P50", "P99", "FI
 
 def table(report: Report) -> list[str]:
     """Write the report as aligned columns, and the reasons below."""
-    rows = [_COLUMNS, *(_row(version, report) for version in (acts.FIRST, *(act.version for act in ACTS)))]
+    rows = [_COLUMNS, *(_row(version, report) for version in VERSIONS)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     why = [f"{version}: {reason}" for version, reason in report["reasons"].items()]
@@ -197,7 +199,7 @@ def _row(version: str, report: Report) -> tuple[str, ...]:
     return (
         version,
         _outcome(version, report),
-        _way(report["weights"].get(version, [100])),
+        _way(report["weights"][version]),
         str(sums.get("requests", 0)),
         str(bad),
         _milliseconds(sums.get("p50")),
@@ -209,7 +211,7 @@ def _row(version: str, report: Report) -> tuple[str, ...]:
 
 def _outcome(version: str, report: Report) -> str:
     if version == acts.FIRST:
-        return "first"
+        return "first" if report["weights"][version] else "-"
     if version in report["promoted"]:
         return "promoted"
     return "rolled back" if any(entry["version"] == version for entry in report["rolled_back"]) else "-"

@@ -4,15 +4,14 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fairway.api.spec import ModelDeploymentSpec
 from fairway.api.status import Status
-from tests.demo import acts, manifest, summary
-from tests.demo.install import fingerprint
+from tests.demo import __main__ as demo
+from tests.demo import acts, install, manifest, summary
 from tests.demo.kube import DemoError, documents
 from tests.demo.record import Record
 from tests.demo.stage import Stage
@@ -376,19 +375,6 @@ def test_an_end_is_read_from_history_and_serving_needs_the_route() -> None:
     assert not serves(status("1.0.0", "1.1.0", conditions=[ready], **running("pods")), "1.0.0")
 
 
-def test_other_sources_make_another_fingerprint_and_caches_do_not(tmp_path: Path) -> None:
-    module = tmp_path / "operator" / "fairway" / "a.py"
-    module.parent.mkdir(parents=True)
-    module.write_text("1")
-    before = fingerprint(tmp_path)
-    (module.parent / "__pycache__").mkdir()
-    (module.parent / "__pycache__" / "a.pyc").write_text("x")
-
-    assert fingerprint(tmp_path) == before
-    module.write_text("2")
-    assert fingerprint(tmp_path) != before
-
-
 async def test_a_watch_is_cut_into_its_objects() -> None:
     stream = asyncio.StreamReader()
     for found in ({"a": {"b": [1]}}, {"a": {"b": "}"}}):
@@ -414,6 +400,70 @@ class FakeKube:
 def staged(**seen: list[dict[str, Any]]) -> tuple[Stage, io.StringIO]:
     out = io.StringIO()
     return Stage(FakeKube(**seen), Terminal(out)), out  # type: ignore[arg-type]
+
+
+class Cluster:
+    """A kubectl that answers from a script and remembers what was asked."""
+
+    def __init__(self, namespace: dict[str, Any] | None = None, pods: list[str] | None = None) -> None:
+        self.asked: list[str] = []
+        self.helmed: tuple[str, ...] = ()
+        self._namespace = namespace
+        self._pods = pods or []
+
+    async def kubectl(self, *words: str) -> str:
+        self.asked.append(" ".join(words[:2]))
+        return self._pods.pop(0) if words[:2] == ("get", "pods") and self._pods else ""
+
+    async def get(self, *words: str) -> dict[str, Any] | None:
+        return self._namespace
+
+    async def helm(self, *words: str) -> None:
+        self.helmed = words
+
+    async def apply(self, manifest: dict[str, Any]) -> None:
+        self.asked.append(f"apply {manifest['kind']}")
+
+
+async def test_the_operator_is_replaced_even_if_its_tag_is_the_same() -> None:
+    cluster = Cluster()
+
+    await install.operator(cluster, "http://10.96.0.90:9090")  # type: ignore[arg-type]
+
+    assert "prometheus.url=http://10.96.0.90:9090" in cluster.helmed
+    assert any(word.startswith(r"podAnnotations.fairway\.dev/demo=") for word in cluster.helmed)
+
+
+async def test_a_namespace_of_somebody_else_is_left_alone() -> None:
+    cluster = Cluster(namespace={"metadata": {"labels": {"team": "risk"}}})
+
+    with pytest.raises(DemoError, match="'demo' that the demo has not made"):
+        await install.empty_namespace(cluster)  # type: ignore[arg-type]
+
+    assert cluster.asked == []
+
+
+async def test_what_an_earlier_demo_left_is_removed_first_pods_before_the_namespace() -> None:
+    cluster = Cluster(namespace=manifest.namespace(), pods=["pod/churn-1\n", ""])
+
+    await install.empty_namespace(cluster)  # type: ignore[arg-type]
+
+    assert cluster.asked == [
+        "delete modeldeployments.fairway.dev",
+        "get pods",
+        "get pods",
+        "delete namespace",
+        "apply Namespace",
+    ]
+
+
+@pytest.mark.parametrize(("problems", "code"), [([], 0), (["3 requests were lost"], 1)])
+async def test_only_the_expected_outcome_is_a_success(problems: list[str], code: int) -> None:
+    out = io.StringIO()
+    report = {**summary.build(played()), "problems": problems}
+
+    assert await demo.conclude(Cluster(), Terminal(out), report) == code  # type: ignore[arg-type]
+    assert all(f"FAILED: {problem}" in out.getvalue() for problem in problems)
 
 
 async def test_the_stage_tells_what_it_sees_and_remembers_it() -> None:

@@ -1,0 +1,200 @@
+"""Kopf as we use it: it watches, tells us everything, and writes nothing."""
+
+import asyncio
+import json
+
+import kopf
+import pytest
+import yaml
+from aiohttp import web
+from kopf._cogs.configs.configuration import OperatorSettings
+from kopf._cogs.structs.references import Resource
+
+from fairway.adapters import watch
+from fairway.engine.runtime import KINDS
+from fairway.operate import _resources
+from tests.fakes.api_server import FakeApiServer
+
+LABEL = "app.kubernetes.io/managed-by=fairway"
+RESOURCES = _resources()
+
+
+@pytest.fixture
+def events():
+    return []
+
+
+@pytest.fixture
+def built(events):
+    return watch.build(RESOURCES, lambda type_, manifest: events.append((type_, manifest)))
+
+
+def served(group, version, plural):
+    """A resource as the API server's discovery tells Kopf of it."""
+    return Resource(group, version, plural, preferred=True, namespaced=True, verbs=frozenset({"list", "watch"}))
+
+
+def handler_of(registry, resource):
+    (found,) = [one for one in registry._watching.get_all_handlers() if one.selector.check(resource)]
+    return found
+
+
+def test_every_kind_that_decisions_read_has_one_handler(built):
+    registry, _ = built
+    for _, group, version, plural, _ in RESOURCES:
+        assert handler_of(registry, served(group, version, plural)).id == f"seen-{plural}"
+    assert len(list(registry._watching.get_all_handlers())) == len(RESOURCES) == len(KINDS)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("metrics.k8s.io", "v1beta1", "pods"),
+        ("serving.knative.dev", "v1", "services"),
+        ("gateway.networking.k8s.io", "v1beta1", "httproutes"),
+        ("", "v1", "secrets"),
+    ],
+)
+def test_what_only_has_the_same_name_is_not_watched(built, other):
+    registry, _ = built
+    assert not [one for one in registry._watching.get_all_handlers() if one.selector.check(served(*other))]
+
+
+def test_nothing_is_registered_that_could_write(built):
+    registry, settings = built
+    assert not list(registry._changing.get_all_handlers())
+    assert not list(registry._spawning.get_all_handlers())
+    assert not list(registry._indexing.get_all_handlers())
+    assert not list(registry._webhooks.get_all_handlers())
+    assert settings.posting.enabled is False
+    assert OperatorSettings().posting.enabled is True  # else this test says nothing
+
+
+def test_children_are_watched_by_our_label_and_users_objects_whole(built):
+    _, settings = built
+    for kind, group, version, plural, child in RESOURCES:
+        collected = list(settings.watching.label_selectors.collect(served(group, version, plural)))
+        assert collected == ([LABEL] if child else []), kind
+    assert {kind for kind, *_, child in RESOURCES if not child} == {"ModelDeployment", "ModelRuntime"}
+
+
+def test_watches_are_paged_and_end_before_they_go_stale(built):
+    _, settings = built
+    assert settings.watching.chunk_size == 500
+    assert settings.watching.server_timeout < settings.watching.client_timeout
+    assert settings.networking.request_timeout == 15
+
+
+@pytest.mark.parametrize(
+    ("resource", "kind", "api_version"),
+    [
+        (("", "v1", "pods"), "Pod", "v1"),
+        (("apps", "v1", "deployments"), "Deployment", "apps/v1"),
+        (("fairway.dev", "v1alpha1", "modeldeployments"), "ModelDeployment", "fairway.dev/v1alpha1"),
+    ],
+)
+async def test_listed_items_get_the_kind_that_a_list_leaves_out(built, events, resource, kind, api_version):
+    registry, _ = built
+    listed = {"metadata": {"name": "churn-a"}, "spec": {"x": [1]}}
+    await handler_of(registry, served(*resource)).fn(type=None, body=kopf.Body(listed), memo=None, logger=None)
+    assert events == [(None, {"kind": kind, "apiVersion": api_version, **listed})]
+    assert type(events[0][1]) is dict
+    assert "kind" not in listed
+
+
+async def test_every_event_is_passed_on_as_it_is(built, events):
+    registry, _ = built
+    told = {"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "churn-a"}}
+    handle = handler_of(registry, served("apps", "v1", "deployments")).fn
+    for type_ in ("ADDED", "MODIFIED", "DELETED", None):
+        await handle(type=type_, body=kopf.Body(told))
+    assert events == [(type_, told) for type_ in ("ADDED", "MODIFIED", "DELETED", None)]
+
+
+def test_in_a_pod_the_login_uses_the_address_of_the_kubelet(monkeypatch, tmp_path):
+    (tmp_path / "token").write_text("s3cret\n")
+    monkeypatch.setattr(watch, "ACCOUNT", tmp_path)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    for host, server in (("10.96.0.1", "https://10.96.0.1:443"), ("fd00::1", "https://[fd00::1]:443")):
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+        login = watch._login()
+        assert (login.server, login.scheme, login.token) == (server, "Bearer", "s3cret")
+        assert login.ca_path == tmp_path / "ca.crt"
+        assert not login.insecure
+
+
+MODELS = "/apis/fairway.dev/v1alpha1/modeldeployments"
+
+
+def model(name, version):
+    return {"metadata": {"name": name, "namespace": "ml", "uid": name, "resourceVersion": str(version)}, "spec": {}}
+
+
+def discovery(group_version, plural, kind):
+    """What discovery says about the only resource of a group version."""
+    about = {"name": plural, "kind": kind, "singularName": kind.lower(), "namespaced": True, "shortNames": []}
+    return {"groupVersion": group_version, "resources": [{**about, "verbs": ["list", "watch", "patch"]}]}
+
+
+GROUPS = {"fairway.dev": "v1alpha1", "apiextensions.k8s.io": "v1"}
+DISCOVERED = {
+    "/api": {"versions": ["v1"]},
+    "/apis": {
+        "groups": [
+            {"name": group, "preferredVersion": {"version": version}, "versions": [{"version": version}]}
+            for group, version in GROUPS.items()
+        ]
+    },
+    "/api/v1": discovery("v1", "namespaces", "Namespace"),
+    "/apis/fairway.dev/v1alpha1": discovery("fairway.dev/v1alpha1", "modeldeployments", "ModelDeployment"),
+    "/apis/apiextensions.k8s.io/v1": discovery(
+        "apiextensions.k8s.io/v1", "customresourcedefinitions", "CustomResourceDefinition"
+    ),
+}
+
+
+async def cluster(request):
+    """A cluster in which one model is there, changes and goes."""
+    if request.path in DISCOVERED:
+        return web.json_response(DISCOVERED[request.path])
+    ours = request.path == MODELS
+    if "watch" not in request.query:
+        return web.json_response({"metadata": {"resourceVersion": "5"}, "items": [model("a", 1)] if ours else []})
+    response = web.StreamResponse()
+    await response.prepare(request)
+    for type_, number in (("MODIFIED", 6), ("DELETED", 7)) if ours else ():
+        told = {"kind": "ModelDeployment", "apiVersion": "fairway.dev/v1alpha1", **model("a", number)}
+        await response.write(json.dumps({"type": type_, "object": told}).encode() + b"\n")
+    await asyncio.get_running_loop().create_future()
+    return response
+
+
+async def test_a_running_watch_tells_all_and_only_reads(tmp_path, monkeypatch):
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    seen = asyncio.Queue()
+    async with FakeApiServer([cluster]) as server:
+        path = tmp_path / "config"
+        named = {"name": "x"}
+        content = {
+            "current-context": "x",
+            "contexts": [{**named, "context": {"cluster": "x", "user": "x"}}],
+            "clusters": [{**named, "cluster": {"server": server.url}}],
+            "users": [{**named, "user": {"token": "s3cret"}}],
+        }
+        path.write_text(yaml.safe_dump(content))
+        monkeypatch.setenv("KUBECONFIG", str(path))
+        job = asyncio.ensure_future(watch.run(RESOURCES, lambda *event: seen.put_nowait(event), (), "fairway-x"))
+        try:
+            async with asyncio.timeout(10):
+                told = [await seen.get() for _ in range(3)]
+        finally:
+            job.cancel()
+            await asyncio.gather(job, return_exceptions=True)
+    assert [(type_, one["metadata"]["resourceVersion"]) for type_, one in told] == [
+        (None, "1"),
+        ("MODIFIED", "6"),
+        ("DELETED", "7"),
+    ]
+    assert {(one["kind"], one["apiVersion"]) for _, one in told} == {("ModelDeployment", "fairway.dev/v1alpha1")}
+    assert {method for method, _ in server.seen} == {"GET"}
+    assert {call.headers["Authorization"] for call in server.calls} == {"Bearer s3cret"}

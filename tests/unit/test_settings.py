@@ -1,0 +1,99 @@
+"""The operator's configuration: defaults that work, and mistakes named by their field."""
+
+import os
+
+import pytest
+from pydantic import ValidationError
+
+from fairway.api.spec import GatewayRef
+from fairway.settings import Settings, load
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text):
+        path = tmp_path / "config.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_no_file_and_an_empty_file_mean_the_defaults(written, monkeypatch):
+    monkeypatch.setenv("POD_NAME", "fairway-1")
+    monkeypatch.setenv("POD_NAMESPACE", "fairway-system")
+    for chosen in (load(None), load(written("")), load(written("# nothing\n"))):
+        assert chosen == Settings()
+        assert (chosen.namespaces, chosen.gateway, chosen.prometheus) == ((), None, None)
+        assert (chosen.settle, chosen.scale_down_delay, chosen.port, chosen.workers) == (3.0, 30.0, 8080, 4)
+        assert (chosen.lease.name, chosen.lease.duration, chosen.log_level) == ("fairway", 15.0, "info")
+        assert (chosen.pod_name, chosen.pod_namespace) == ("fairway-1", "fairway-system")
+
+
+def test_outside_a_pod_the_process_names_itself(monkeypatch):
+    monkeypatch.delenv("POD_NAME", raising=False)
+    monkeypatch.delenv("POD_NAMESPACE", raising=False)
+    assert (Settings().pod_name, Settings().pod_namespace) == (f"local-{os.getpid()}", "default")
+
+
+def test_everything_can_be_set_in_the_words_of_the_api(written):
+    chosen = load(
+        written("""
+namespaces: [ml, other]
+gateway: {name: models, namespace: gateways}
+prometheus:
+  url: https://prometheus.example/base
+  scrapeInterval: 15s
+  bearerTokenFile: /token
+  caFile: /ca.crt
+  headers: {X-Scope-OrgID: team}
+settle: 1m
+scaleDownDelay: 1m30s
+lease: {name: other, duration: 30s}
+port: 9090
+workers: 8
+logLevel: debug
+""")
+    )
+    assert chosen.namespaces == ("ml", "other")
+    assert chosen.gateway == GatewayRef(name="models", namespace="gateways")
+    assert chosen.prometheus.url == "https://prometheus.example/base"
+    assert (chosen.prometheus.scrape_interval, chosen.prometheus.headers) == (15.0, {"X-Scope-OrgID": "team"})
+    assert (chosen.settle, chosen.scale_down_delay, chosen.lease.duration) == (60.0, 90.0, 30.0)
+    assert (chosen.port, chosen.workers, chosen.log_level) == (9090, 8, "debug")
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("unknown: 1", "unknown"),
+        ("prometheus: {url: ftp://x}", "prometheus.url"),
+        ("prometheus: {url: 'http://user:secret@x'}", "prometheus.url"),
+        ("prometheus: {url: 'http://x y'}", "prometheus.url"),
+        ("prometheus: {}", "prometheus.url"),
+        ("prometheus: {url: http://x, token: t}", "prometheus.token"),
+        ("settle: soon", "settle"),
+        ("lease: {duration: -5s}", "lease.duration"),
+        ("workers: 0", "workers"),
+        ("workers: 65", "workers"),
+        ("logLevel: chatty", "logLevel"),
+        ("gateway: {name: Not_A_Name}", "gateway.name"),
+        ("namespaces: ml", "namespaces"),
+        ("port: many", "port"),
+    ],
+)
+def test_a_mistake_is_named_by_its_field(written, text, field):
+    with pytest.raises(ValidationError) as caught:
+        load(written(text))
+    assert [".".join(map(str, error["loc"])) for error in caught.value.errors()] == [field]
+
+
+@pytest.mark.parametrize("text", ["- a list", "just text", "42"])
+def test_a_file_that_is_no_mapping_is_refused(written, text):
+    with pytest.raises(ValidationError):
+        load(written(text))
+
+
+def test_settings_do_not_change_once_they_are_read():
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().workers = 5
