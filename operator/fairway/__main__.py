@@ -5,8 +5,6 @@ import asyncio
 import sys
 from pathlib import Path
 
-from pydantic import ValidationError
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program; return its exit code."""
@@ -28,7 +26,7 @@ def _run(config: Path | None) -> int:
 
     try:
         chosen = settings.load(config)
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         print(f"fairway: {config}: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return asyncio.run(operate(chosen))

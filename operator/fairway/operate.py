@@ -22,12 +22,15 @@ from fairway.engine.workqueue import WorkQueue
 log = logging.getLogger("fairway")
 
 
-class WallClock:
-    """Implements the Clock port."""
+class SteadyClock:
+    """Implements the Clock port: the wall clock at the start, then steady, so that setting the clock moves no step."""
+
+    def __init__(self) -> None:
+        self._start = time.time() - time.monotonic()
 
     def now(self) -> float:
         """Seconds since the epoch."""
-        return time.time()
+        return self._start + time.monotonic()
 
 
 async def operate(settings: configuration.Settings) -> int:
@@ -48,9 +51,11 @@ async def operate(settings: configuration.Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     events = recorder.EventRecorder(plain, instance=settings.pod_name)
+    writer = asyncio.create_task(events.write())
     try:
         return await _until(stop, lambda: _lead(settings, client, metrics, elector, events))
     finally:
+        writer.cancel()
         await events.drain(2.0)
         await elector.release()
         metrics.leader.set(0)
@@ -90,7 +95,7 @@ async def _lead(
     """Wait for the lease, learn what exists, then act on every change."""
     await elector.acquire()
     metrics.leader.set(1)
-    clock = WallClock()
+    clock = SteadyClock()
     cluster = api.KubernetesCluster(client, guard=elector.guard, called=metrics.api_call)
     store, queue = MemoryStore(), WorkQueue(clock)
     metrics.queue.set_function(lambda: len(queue))
@@ -111,6 +116,7 @@ async def _lead(
             policy=Policy(settle=settings.settle, scale_down_delay=settings.scale_down_delay),
         ),
         decided=decided,
+        gone=lambda key: metrics.forget(*key),
     )
     runtime = Runtime(
         cluster=cluster,
@@ -128,7 +134,7 @@ async def _lead(
         await watch.run(_resources(), runtime.seen, settings.namespaces, settings.pod_name)
 
     # Kopf ends every task that was started after it: it comes last, and only when all the rest runs.
-    jobs = [elector.renew, events.write, analysis.run, runtime.sweep, *[runtime.work] * settings.workers]
+    jobs = [elector.renew, analysis.run, runtime.sweep, *[runtime.work] * settings.workers]
     await supervise([*jobs, watching])
 
 

@@ -33,7 +33,7 @@ class ClusterError(Exception):
     @property
     def conflict(self) -> bool:
         """Somebody else wrote in between: observe again, then decide again."""
-        return self.status == 409 and self.reason != "AlreadyExists"  # noqa: PLR2004
+        return self.status == 409 and self.reason not in ("AlreadyExists", "NameTaken")  # noqa: PLR2004
 
     @property
     def temporary(self) -> bool:

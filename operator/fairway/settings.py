@@ -2,17 +2,19 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from fairway.api.spec import GatewayRef
-from fairway.api.types import Api, Duration
+from fairway.api.types import Api, Duration, Port
 
 
 class PrometheusSettings(Api):
     """The metrics provider. Only admins name addresses; a ModelDeployment never does."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     url: str = Field(pattern=r"^https?://[^\s@]+$")
     scrape_interval: Duration | None = None
@@ -25,19 +27,21 @@ class LeaseSettings(Api):
     """Leader election."""
 
     name: str = "fairway"
-    duration: Duration = 15.0
+    duration: Annotated[Duration, Field(ge=3)] = 15.0
 
 
 class Settings(Api):
     """Everything that can be configured."""
 
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     namespaces: tuple[str, ...] = ()
     gateway: GatewayRef | None = None
     prometheus: PrometheusSettings | None = None
-    settle: Duration = 3.0
-    scale_down_delay: Duration = 30.0
+    settle: Annotated[Duration, Field(ge=0, le=300, allow_inf_nan=False)] = 3.0
+    scale_down_delay: Annotated[Duration, Field(ge=0, le=3600, allow_inf_nan=False)] = 30.0
     lease: LeaseSettings = LeaseSettings()
-    port: int = 8080
+    port: Port = 8080
     workers: int = Field(4, ge=1, le=64)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     pod_name: str = Field(default_factory=lambda: os.environ.get("POD_NAME", f"local-{os.getpid()}"))
@@ -46,5 +50,8 @@ class Settings(Api):
 
 def load(path: Path | None) -> Settings:
     """Read the configuration file. Raises ValueError with the field's path."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path else {}
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) if path else {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"not YAML: {error}") from None
     return Settings.model_validate(content or {})

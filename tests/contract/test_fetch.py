@@ -28,19 +28,8 @@ def authority(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pki")
     key, crt = folder / "key", folder / "crt"
     names = "subjectAltName=IP:127.0.0.1,DNS:localhost"
-    request = [
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=test",
-    ]
+    kind = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    request = [*kind, "-days", "2", "-subj", "/CN=test"]
     made = ["-addext", names, "-keyout", str(key), "-out", str(crt)]
     subprocess.run(["openssl", *request, *made], check=True, capture_output=True)
     return crt, key

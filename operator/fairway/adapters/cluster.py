@@ -11,6 +11,7 @@ import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
+from fairway import __version__
 from fairway.core import names
 from fairway.ports import ClusterError, Manifest
 
@@ -46,7 +47,9 @@ async def connect() -> Client:
     else:
         await config.load_kube_config(client_configuration=settings, persist_config=False)
     settings.client_session_kwargs = {"trust_env": False}
-    return ApiClient(configuration=settings)
+    client = ApiClient(configuration=settings)
+    client.user_agent = f"fairway/{__version__}"
+    return client
 
 
 class KubernetesCluster:
@@ -84,7 +87,9 @@ class KubernetesCluster:
         if live["metadata"].get("created-fields"):
             await self._own_by_apply(url, live)
         query = {"fieldManager": names.MANAGER, "force": "true"}
-        return await self._write("PATCH", url, manifest, content_type=APPLY, query=query)
+        # With the UID an object that has vanished meanwhile is a conflict, not created half.
+        meant = {**manifest, "metadata": {**manifest["metadata"], "uid": live["metadata"]["uid"]}}
+        return await self._write("PATCH", url, meant, content_type=APPLY, query=query)
 
     async def _own_by_apply(self, url: str, live: Manifest) -> None:
         """Turn the ownership that our create left into ownership by apply, so that dropped fields are removed."""
@@ -181,7 +186,7 @@ class KubernetesCluster:
     async def _once(
         self, method: str, url: str, body: Any, content_type: str, query: dict[str, str] | None
     ) -> Manifest:
-        headers = {"Accept": "application/json", "Content-Type": content_type, "User-Agent": "fairway"}
+        headers = {"Accept": "application/json", "Content-Type": content_type}
         try:
             method, full, headers, payload, _ = await self._client.param_serialize(
                 method, url, query_params=list((query or {}).items()), header_params=headers, body=body,
@@ -208,7 +213,7 @@ def _parse(method: str, url: str, status: int, headers: Any, text: bytes) -> Man
     reason = said.get("reason") or ("NotJSON" if status < 300 else "Error")  # noqa: PLR2004
     error = ClusterError(status if status >= 300 else 0, reason, said.get("message") or f"{method} {url}")  # noqa: PLR2004
     after = headers.get("Retry-After", "")
-    error.retry_after = float(after) if after.isdigit() else None
+    error.retry_after = float(after) if after.isdecimal() and after.isascii() else None
     raise error
 
 

@@ -38,6 +38,7 @@ class Elector:
         self._duration = duration
         self._seen: tuple[str, float] = ("", 0.0)
         self._valid_until = 0.0
+        self._others_until = 0.0
 
     @property
     def leading(self) -> bool:
@@ -72,6 +73,7 @@ class Elector:
                 log.warning("cannot renew the lease: %s", error)
                 held = True
             if not held or not self.leading:
+                self._valid_until = 0.0
                 raise LeaseLostError(f"the lease {self._name} was lost")
 
     async def release(self) -> None:
@@ -98,6 +100,8 @@ class Elector:
         except ClusterError as error:
             if error.status != 404:  # noqa: PLR2004
                 raise
+            if asked_at < self._others_until:
+                return False  # its holder may not know yet that it was deleted
             await self._api.request("POST", self._url.rsplit("/", 1)[0], body=self._lease(None))
             self._valid_until = asked_at + self._margin
             return True
@@ -106,18 +110,25 @@ class Elector:
             self._seen = (version, asked_at)
         holder = spec.get("holderIdentity")
         if holder not in (self._identity, "", None):
-            expires = self._seen[1] + float(spec.get("leaseDurationSeconds") or self._duration)
-            if asked_at < expires:
+            self._others_until = self._seen[1] + float(spec.get("leaseDurationSeconds") or self._duration)
+            if asked_at < self._others_until:
                 return False
-        try:
-            stored = await self._api.request("PUT", self._url, body=self._lease(lease))
-        except ClusterError as error:
-            if error.conflict:
-                return False
-            raise
+        stored = await self._put(lease)
+        if stored is None:
+            return False
         self._seen = (stored["metadata"]["resourceVersion"], asked_at)
         self._valid_until = asked_at + self._margin
         return True
+
+    async def _put(self, lease: Manifest) -> Manifest | None:
+        """Write our hold. A conflict may be our own write whose answer was lost: then it counts."""
+        try:
+            return await self._api.request("PUT", self._url, body=self._lease(lease))
+        except ClusterError as error:
+            if not error.conflict:
+                raise
+        found = await self._api.request("GET", self._url)
+        return found if found.get("spec", {}).get("holderIdentity") == self._identity else None
 
     @property
     def _margin(self) -> float:

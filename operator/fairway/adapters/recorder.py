@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import secrets
 import time
 from collections import deque
 from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from fairway.core.pods import one_line
 from fairway.ports import ClusterError, Manifest
 
 log = logging.getLogger(__name__)
@@ -15,6 +17,7 @@ log = logging.getLogger(__name__)
 MOST_PER_MINUTE = 10
 MOST_WAITING = 1000
 MOST_TEXT = 1000
+MINUTE = 60.0
 
 
 class Api(Protocol):
@@ -33,32 +36,40 @@ class EventRecorder:
         self._instance = instance
         self._waiting: asyncio.Queue[Manifest] = asyncio.Queue(MOST_WAITING)
         self._recent: dict[str, deque[float]] = {}
-        self._count = 0
 
     def event(self, owner: Manifest, *, type_: str, reason: str, message: str) -> None:
         """Queue one Event; at most 10 a minute and ModelDeployment are written."""
+        self._forget_quiet()
         recent = self._recent.setdefault(owner["metadata"]["uid"], deque(maxlen=MOST_PER_MINUTE))
         now = time.monotonic()
-        if len(recent) == MOST_PER_MINUTE and now - recent[0] < 60:  # noqa: PLR2004
+        if len(recent) == MOST_PER_MINUTE and now - recent[0] < MINUTE:
             return
         recent.append(now)
         try:
-            self._waiting.put_nowait(self._event(owner, type_, reason, message[:MOST_TEXT]))
+            self._waiting.put_nowait(self._event(owner, type_, reason, one_line(message, MOST_TEXT)))
         except asyncio.QueueFull:
             log.warning("too many events are waiting, one is dropped: %s", reason)
+
+    def _forget_quiet(self) -> None:
+        """Keep the count of recent events small: who was quiet for a minute has none."""
+        if len(self._recent) > MOST_WAITING:
+            now = time.monotonic()
+            self._recent = {uid: times for uid, times in self._recent.items() if times and now - times[-1] < MINUTE}
+        if len(self._recent) > MOST_WAITING:
+            self._recent.clear()  # a flood: better a few events too many than memory without end
 
     async def write(self) -> None:
         """Write queued events until cancelled."""
         while True:
             event = await self._waiting.get()
             await self._post(event)
-            self._waiting.task_done()
 
     async def drain(self, seconds: float) -> None:
         """Give waiting events a moment before the process ends."""
         try:
             async with asyncio.timeout(seconds):
-                await self._waiting.join()
+                while not self._waiting.empty():
+                    await self._post(self._waiting.get_nowait())
         except TimeoutError:
             log.warning("%d events were not written", self._waiting.qsize())
 
@@ -71,9 +82,8 @@ class EventRecorder:
 
     def _event(self, owner: Manifest, type_: str, reason: str, message: str) -> Manifest:
         meta = owner["metadata"]
-        self._count += 1
         now = datetime.now(UTC)
-        name = f"{meta['name']}.{now.timestamp():.0f}.{self._instance[-5:]}{self._count}".lower()
+        name = f"{meta['name']}.{secrets.token_hex(8)}"
         stamp = now.isoformat(timespec="seconds").replace("+00:00", "Z")
         return {
             "apiVersion": "v1",

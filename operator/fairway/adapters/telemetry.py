@@ -54,6 +54,11 @@ class Metrics:
         """Count one pass."""
         self.passes.labels(result="ok" if ok else "error").observe(seconds)
 
+    def forget(self, namespace: str, model: str) -> None:
+        """Remove the series of a ModelDeployment that is gone."""
+        for metric in (self.decisions, self.phase, self.weight):
+            metric.remove_by_labels({"namespace": namespace, "model": model})
+
     def decided(self, namespace: str, model: str, status: Status, reasons: tuple[str, ...]) -> None:
         """Show a decision."""
         for reason in reasons:

@@ -41,7 +41,7 @@ def read_pod(pod: Mapping[str, Any]) -> Pod:
     meta, status = pod["metadata"], pod.get("status", {})
     conditions = {c["type"]: c for c in status.get("conditions", ())}
     gone = bool(meta.get("deletionTimestamp")) or status.get("reason") in ("Evicted", "NodeLost", "Preempting")
-    gone = gone or "DisruptionTarget" in conditions
+    gone = gone or conditions.get("DisruptionTarget", {}).get("status") == "True"
     containers = status.get("containerStatuses", ())
     trouble, message, permanent = (
         _unscheduled(conditions) or _uninitialized(status.get("initContainerStatuses", ())) or _trouble(containers)
@@ -107,6 +107,8 @@ def _trouble(containers: Iterable[Mapping[str, Any]]) -> _Finding:
             return stuck
         if _crashes(container):
             return "Crash", _crash_words(container), False
+        if (container.get("state", {}).get("waiting") or {}).get("reason") == "CrashLoopBackOff":
+            return "Crash", "the server keeps ending by itself, with exit code 0", False
     return None, "", False
 
 
@@ -114,7 +116,7 @@ def _waiting(container: Mapping[str, Any]) -> _Finding | None:
     waiting = container.get("state", {}).get("waiting") or {}
     reason, text = waiting.get("reason", ""), waiting.get("message", "")
     if reason in _PULL:
-        permanent = bool(_PERMANENT.search(f"{reason} {text}"))
+        permanent = bool(_PERMANENT.search(f"{reason} {_without_names(text)}"))
         return "Pull", f"{reason}: {_pull_words(_culprit(container.get('image', ''), text), text)}", permanent
     if reason in _CONFIG:
         hint = " (oci:// needs containerd 2.1 or newer on the node)" if _NO_IMAGE_VOLUMES in text else ""
@@ -128,10 +130,16 @@ def _culprit(image: str, text: str) -> str:
     return image if named is None or (image and named[1].endswith(image)) else one_line(named[1])
 
 
+def _without_names(text: str) -> str:
+    """Drop what is quoted or looks like an image: a name such as ``denied-classifier`` says nothing about its pull."""
+    return " ".join(word for word in text.split() if "/" not in word and '"' not in word)
+
+
 def _pull_words(image: str, text: str) -> str:
-    if re.search(r"not found|manifest unknown", text, re.IGNORECASE):
+    image, words = one_line(image), _without_names(text)
+    if re.search(r"not found|manifest unknown", words, re.IGNORECASE):
         return f"{image} not found"
-    if re.search(r"denied|unauthorized|forbidden", text, re.IGNORECASE):
+    if re.search(r"denied|unauthorized|forbidden", words, re.IGNORECASE):
         return f"{image} denied by the registry"
     return f"{image}: {one_line(text.rsplit(': ', 1)[-1])}" if text else image
 

@@ -22,8 +22,9 @@ class Claim:
 
     def contests(self, other: "Claim") -> bool:
         """Whether both ask the same gateway for the same requests."""
-        same = self.gateway == other.gateway and self.path == other.path
-        return same and (set(self.hostnames) & set(other.hostnames) or not (self.hostnames or other.hostnames)) != set()
+        if self.gateway != other.gateway or self.path != other.path:
+            return False
+        return bool({*self.hostnames} & {*other.hostnames}) or not (self.hostnames or other.hostnames)
 
     @property
     def age(self) -> tuple[str, str, str]:

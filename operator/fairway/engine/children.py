@@ -12,8 +12,13 @@ _PRUNED = ("HTTPRoute", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Deplo
 """Kinds that we create; what no longer should exist goes in this order: routes first."""
 
 
-async def apply_children(cluster: Cluster, store: Store, owner_uid: str, wanted: Iterable[Child]) -> list[ClusterError]:
-    """Bring every child to its desired state. One refused child does not hold up the others; returns the refusals."""
+async def apply_children(
+    cluster: Cluster, store: Store, owner_uid: str, wanted: Iterable[Child], kept_revisions: Collection[str] = ()
+) -> list[ClusterError]:
+    """Bring every child to its desired state. One refused child does not hold up the others; returns the refusals.
+
+    Children of ``kept_revisions`` stay although nothing is wanted of them: their record is lost, not their purpose.
+    """
     live = {_name(child): child for child in store.children(owner_uid) if child["kind"] in _PRUNED}
     refused: list[ClusterError] = []
     kept = set()
@@ -25,7 +30,9 @@ async def apply_children(cluster: Cluster, store: Store, owner_uid: str, wanted:
         except ClusterError as error:
             refused.append(error)
     if not refused:
-        refused.extend(await _prune(cluster, store, [child for name, child in live.items() if name not in kept]))
+        surplus = [child for name, child in live.items() if name not in kept and _is_ours(child, owner_uid)]
+        useless = [c for c in surplus if c["metadata"]["labels"].get(names.REVISION) not in kept_revisions]
+        refused.extend(await _prune(cluster, store, useless))
     return refused
 
 
@@ -57,9 +64,14 @@ async def _bring(cluster: Cluster, store: Store, child: Child, live: Manifest | 
         live = await cluster.apply(marked, live)
         store.put(live)
     if child.replicas is None and child.initial_replicas and live["spec"].get("replicas") == 0:
-        await cluster.scale(live, child.initial_replicas)  # an autoscaler stands by while there are none
+        await _scale(cluster, store, live, child.initial_replicas)  # an autoscaler stands by while there are none
     if child.replicas is not None and live["spec"].get("replicas") != child.replicas:
-        await cluster.scale(live, child.replicas)
+        await _scale(cluster, store, live, child.replicas)
+
+
+async def _scale(cluster: Cluster, store: Store, live: Manifest, replicas: int) -> None:
+    await cluster.scale(live, replicas)
+    store.put({**live, "spec": {**live["spec"], "replicas": replicas}})
 
 
 async def _prune(cluster: Cluster, store: Store, surplus: list[Manifest]) -> list[ClusterError]:
@@ -73,6 +85,13 @@ async def _prune(cluster: Cluster, store: Store, surplus: list[Manifest]) -> lis
         except ClusterError as error:
             refused.append(error)
     return refused
+
+
+def _is_ours(child: Manifest, owner_uid: str) -> bool:
+    """A copy that somebody made carries our labels, but has no owner."""
+    return any(
+        ref.get("controller") and ref["uid"] == owner_uid for ref in child["metadata"].get("ownerReferences", ())
+    )
 
 
 def _name(manifest: Manifest) -> tuple[str, str]:

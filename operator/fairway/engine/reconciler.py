@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from fairway.api.status import Status
 from fairway.core.desired import desired
 from fairway.core.errors import Unresolved
+from fairway.core.pods import one_line
 from fairway.core.rollout.decide import Decision, decide
 from fairway.core.rollout.question import question
 from fairway.core.rollout.refused import refused
@@ -37,6 +38,7 @@ class Reconciler:
         clock: Clock,
         defaults: Defaults,
         decided: Callable[[Key, Decision], None] = lambda _key, _decision: None,
+        gone: Callable[[Key], None] = lambda _key: None,
     ) -> None:
         self._cluster = cluster
         self._store = store
@@ -46,6 +48,7 @@ class Reconciler:
         self._gatherer = Gatherer(store, analysis, clock, defaults)
         self._preflight = Preflight(analysis)
         self._decided = decided
+        self._gone = gone
         self._blocked: dict[Key, str] = {}
 
     async def reconcile(self, key: Key) -> float | None:
@@ -55,6 +58,7 @@ class Reconciler:
             self._analysis.forget(key)
             self._preflight.forget(key)
             self._blocked.pop(key, None)
+            self._gone(key)
             return None
         status = Status.model_validate(model.get("status") or {})
         try:
@@ -71,10 +75,10 @@ class Reconciler:
         await self._record(model, decision.status)
         self._tell(key, model, decision)
         wanted = desired(owner, situation.spec, decision.status, situation.observed.records, gathered.routing)
-        errors = await apply_children(self._cluster, self._store, owner.uid, wanted)
+        errors = await apply_children(self._cluster, self._store, owner.uid, wanted, _unrecorded(gathered, decision))
         look_at = self._ask(key, replace(situation, status=decision.status))
         if errors:
-            self._blocked[key] = f"the API server refused a child: {errors[0].message}"
+            self._blocked[key] = one_line(f"the API server refused a child: {errors[0].message}", 400)
             raise errors[0]
         if self._blocked.pop(key, None):
             return self._clock.now()
@@ -122,6 +126,13 @@ def _why(error: ValidationError | Unresolved) -> tuple[str, str]:
     first = error.errors(include_url=False, include_context=False)[0]
     path = ".".join(str(part) for part in ("spec", *first["loc"]))
     return "InvalidSpec", f"{path}: {first['msg']}"
+
+
+def _unrecorded(gathered: Gathered, decision: Decision) -> set[str]:
+    """Return revisions that have a purpose but no record to be rendered from."""
+    status = decision.status
+    live = [status.stable, status.candidate if status.run else None, status.former, *status.retiring]
+    return {each.revision for each in live if each} - set(gathered.situation.observed.records)
 
 
 def is_stale(error: ClusterError) -> bool:

@@ -110,6 +110,7 @@ class Runtime:
         self.health.synced = True
 
     async def _list(self, kind: Kind, namespace: str | None) -> None:
+        since = self._store.mark()
         try:
             listed = await self._cluster.list(kind.plural, kind.group_version, namespace, kind.selector)
         except ClusterError as error:
@@ -119,7 +120,7 @@ class Runtime:
         for manifest in listed:
             manifest.setdefault("kind", kind.name)
             manifest.setdefault("apiVersion", kind.group_version)
-        gone = self._store.replace(kind.name, listed, namespace)
+        gone = self._store.replace(kind.name, listed, namespace, since)
         for key in {owner for manifest in gone if (owner := self._store.owner(manifest))}:
             self._queue.add(key)
 

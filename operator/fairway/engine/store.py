@@ -8,6 +8,7 @@ from fairway.core.verdict import Key
 from fairway.ports import Manifest
 
 MODEL, RUNTIME, GATEWAY = "ModelDeployment", "ModelRuntime", "Gateway"
+MOST_GONE = 10_000
 _Name = tuple[str, str, str]
 _SPEC_OF_POD = ("nodeName",)
 
@@ -21,6 +22,9 @@ class MemoryStore:
         self._gateways: dict[Key, Manifest] = {}
         self._children: dict[str, dict[_Name, Manifest]] = {}
         self._owners: dict[str, Key] = {}
+        self._gone: dict[str, None] = {}
+        self._fresh: dict[str, int] = {}
+        self._clock = 0
 
     def deployment_of_model(self, key: Key) -> Manifest | None:
         """Return the ModelDeployment itself."""
@@ -56,18 +60,24 @@ class MemoryStore:
         """Remember an object unless a newer one is known."""
         slim = _slim(manifest)
         shelf, name = self._shelf(slim)
-        if shelf is None:
+        if shelf is None or _uid(slim) in self._gone:
             return
         known = shelf.get(name)
-        if known is not None and _version(known) > _version(slim) and _uid(known) == _uid(slim):
+        if known is not None and _version(known) > _version(slim):
             return
         shelf[name] = slim
+        self._clock += 1
+        self._fresh[_uid(slim)] = self._clock
         if slim["kind"] == MODEL:
             self._owners[_uid(slim)] = _key(slim)
 
     def drop(self, manifest: Manifest) -> None:
-        """Forget an object, but not a successor of the same name."""
+        """Forget an object for good: a UID never comes back. A successor of the same name stays."""
         shelf, name = self._shelf(manifest)
+        self._gone[_uid(manifest)] = None
+        self._fresh.pop(_uid(manifest), None)
+        while len(self._gone) > MOST_GONE:
+            del self._gone[next(iter(self._gone))]
         if shelf is None or name not in shelf or _uid(shelf[name]) != _uid(manifest):
             return
         del shelf[name]
@@ -75,11 +85,24 @@ class MemoryStore:
             self._owners.pop(_uid(manifest), None)
         self._children = {uid: shelf for uid, shelf in self._children.items() if shelf}
 
-    def replace(self, kind: str, listed: Iterable[Manifest], namespace: str | None = None) -> list[Manifest]:
-        """Make one kind equal to a complete list; return what had vanished unseen."""
+    def mark(self) -> int:
+        """Return a point in time to give to ``replace``: what is put after it is newer than the list."""
+        return self._clock
+
+    def replace(
+        self, kind: str, listed: Iterable[Manifest], namespace: str | None = None, since: int | None = None
+    ) -> list[Manifest]:
+        """Make one kind equal to a complete list that was asked for at ``since``; return what had vanished unseen."""
+        known_by = self._clock if since is None else since
         fresh = list(listed)
         alive = {_uid(manifest) for manifest in fresh}
-        gone = [m for m in self._of(kind) if _uid(m) not in alive and namespace in (None, m["metadata"]["namespace"])]
+        gone = [
+            m
+            for m in self._of(kind)
+            if _uid(m) not in alive
+            and namespace in (None, m["metadata"]["namespace"])
+            and self._fresh.get(_uid(m), 0) <= known_by
+        ]
         for manifest in gone:
             self.drop(manifest)
         for manifest in fresh:

@@ -47,7 +47,7 @@ class WorkQueue:
         """Ask for a pass after a growing, jittered delay; return the delay."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        delay: float = min(BACKOFF_MOST, BACKOFF_BASE * 2**failures) * random.uniform(0.7, 1.3)  # noqa: S311
+        delay: float = min(BACKOFF_MOST, BACKOFF_BASE * 2 ** min(failures, 16)) * random.uniform(0.7, 1.3)  # noqa: S311
         self.add_at(key, self._clock.now() + delay)
         return delay
 
