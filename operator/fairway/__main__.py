@@ -1,9 +1,11 @@
-"""The program: ``fairway run`` is the operator, ``fairway crds`` writes the resource definitions."""
+"""The program: ``run`` is the operator, ``crds`` writes the resource definitions, ``fetch`` brings a model to a pod."""
 
 import argparse
 import asyncio
 import sys
 from pathlib import Path
+
+from fairway.adapters import fetch
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -15,8 +17,16 @@ def main(arguments: list[str] | None = None) -> int:
     crds = commands.add_parser("crds", help="write the CustomResourceDefinitions")
     crds.add_argument("--check", action="store_true", help="fail when the files differ instead of writing them")
     crds.add_argument("directory", type=Path, nargs="?", default=Path("crds"))
+    crds.add_argument(
+        "--docs", type=Path, default=Path("docs/spec/v1alpha1.md"), help="the page with the fields' tables"
+    )
+    fetch.add_arguments(commands.add_parser("fetch", help="fetch or verify a model, as the init container of a pod"))
     options = parser.parse_args(arguments)
-    return _run(options.config) if options.command == "run" else _crds(options.directory, check=options.check)
+    if options.command == "fetch":
+        return fetch.run(options)
+    if options.command == "run":
+        return _run(options.config)
+    return _crds(options.directory, options.docs, check=options.check)
 
 
 def _run(config: Path | None) -> int:
@@ -32,13 +42,15 @@ def _run(config: Path | None) -> int:
     return asyncio.run(operate(chosen))
 
 
-def _crds(directory: Path, *, check: bool) -> int:
-    from fairway.api import crd  # noqa: PLC0415
+def _crds(directory: Path, page: Path, *, check: bool) -> int:
+    from fairway.api import crd, docs  # noqa: PLC0415
 
     if not check:
         crd.write(directory)
+        if page.is_file():
+            docs.write(page)
         return 0
-    differing = crd.check(directory)
+    differing = [*crd.check(directory), *docs.check(page)]
     for line in differing:
         print(line, file=sys.stderr)  # noqa: T201
     return 1 if differing else 0

@@ -113,6 +113,7 @@ async def _lead(
         clock=clock,
         defaults=Defaults(
             gateway=settings.gateway,
+            fetch_image=settings.fetch_image,
             policy=Policy(settle=settings.settle, scale_down_delay=settings.scale_down_delay),
         ),
         decided=decided,

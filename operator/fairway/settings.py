@@ -41,6 +41,7 @@ class Settings(Api):
     settle: Annotated[Duration, Field(ge=0, le=300, allow_inf_nan=False)] = 3.0
     scale_down_delay: Annotated[Duration, Field(ge=0, le=3600, allow_inf_nan=False)] = 30.0
     lease: LeaseSettings = LeaseSettings()
+    fetch_image: str = ""
     port: Port = 8080
     workers: int = Field(4, ge=1, le=64)
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -293,9 +293,18 @@ async def test_a_deleted_lease_is_written_again_by_its_holder(api, time, leader,
 
 async def test_a_renewal_that_meets_another_writer_ends_the_lead(api, time, leader, start):
     renewing = start(leader.renew())
-    api.failing, api.failing_on = ClusterError(409, "Conflict", "modified"), ("PUT",)
+    api.changes(holderIdentity="other")
     await time.passes(DURATION / 5 + 0.1)
     assert lost(renewing)
+    assert not may_write(leader)
+
+
+async def test_a_renewal_whose_answer_was_lost_is_still_ours(api, time, leader, start):
+    renewing = start(leader.renew())
+    api.failing, api.failing_on = ClusterError(409, "Conflict", "modified"), ("PUT",)
+    await time.passes(DURATION / 5 + 0.1)
+    assert not lost(renewing)
+    assert may_write(leader)
 
 
 @pytest.mark.parametrize("status", [0, 401, 403, 429, 500, 503])

@@ -75,7 +75,7 @@ def test_children_are_watched_by_our_label_and_users_objects_whole(built):
     for kind, group, version, plural, child in RESOURCES:
         collected = list(settings.watching.label_selectors.collect(served(group, version, plural)))
         assert collected == ([LABEL] if child else []), kind
-    assert {kind for kind, *_, child in RESOURCES if not child} == {"ModelDeployment", "ModelRuntime"}
+    assert {kind for kind, *_, child in RESOURCES if not child} == {"ModelDeployment", "ModelRuntime", "Gateway"}
 
 
 def test_watches_are_paged_and_end_before_they_go_stale(built):

@@ -39,7 +39,9 @@ class EngineMachine(RuleBasedStateMachine):
         rollout=st.sampled_from([{}, *moves.ROLLOUTS]),
         grace=st.sampled_from([0.0, 20.0]),
     )
-    def create(self, gateway: bool, judged: bool, steps: str, scaling: str, rollout: dict[str, Any], grace: float) -> None:
+    def create(
+        self, gateway: bool, judged: bool, steps: str, scaling: str, rollout: dict[str, Any], grace: float
+    ) -> None:
         self.asked = {
             "version": "1.0.0", "gateway": gateway, "judged": judged, "steps": steps, "scaling": scaling,
             "rollout": rollout,
@@ -168,7 +170,10 @@ class EngineMachine(RuleBasedStateMachine):
         self.world.route_lag, self.world.route_refusal, self.world.gateway = lag, refusal, on
         self._look()
 
-    @rule(kind=st.sampled_from(["Deployment", "Service", "HTTPRoute", "HorizontalPodAutoscaler", "ControllerRevision"]), data=st.data())
+    @rule(
+        kind=st.sampled_from(["Deployment", "Service", "HTTPRoute", "HorizontalPodAutoscaler", "ControllerRevision"]),
+        data=st.data(),
+    )
     def somebody_deletes(self, kind: str, data: st.DataObject) -> None:
         found = sorted(name for (each, name) in self.world.objects if each == kind)
         if found:

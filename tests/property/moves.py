@@ -107,7 +107,9 @@ class Verdict:
             numbers = {"value": "50%", "stable_value": "0.1%", "requests": 400, "log10_evidence": 9.1}
         names = [f"objective-number-{number}-of-a-long-list-of-promises" for number in range(self.objectives)]
         found = tuple(
-            ObjectiveReading(name, self.state, "1%", sufficient=self.sufficient, message=self.message or None, **numbers)  # type: ignore[arg-type]
+            ObjectiveReading(
+                name, self.state, "1%", sufficient=self.sufficient, message=self.message or None, **numbers
+            )  # type: ignore[arg-type]
             for name in names
         )
         checkpoint = "9" * 450 * self.objectives

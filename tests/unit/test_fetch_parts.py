@@ -143,7 +143,7 @@ def archives():
 ARCHIVES = archives()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(sorted(ARCHIVES)),
     changes=st.lists(st.tuples(st.integers(0, 2500), st.sampled_from(b"./0\x007\xff\\")), max_size=8),

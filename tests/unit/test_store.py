@@ -92,9 +92,9 @@ def test_kinds_of_one_name_and_models_of_two_namespaces_are_told_apart(store):
 def test_runtimes_are_found_by_name_until_they_are_deleted(store):
     runtime = {"kind": "ModelRuntime", "metadata": {"name": "mlserver", "uid": "r"}, "spec": {"port": 1}}
     store.put(runtime)
-    assert store.runtime("mlserver")["spec"] == {"port": 1}
+    assert store.runtimes()["mlserver"]["spec"] == {"port": 1}
     store.drop(runtime)
-    assert store.runtime("mlserver") is None
+    assert store.runtimes() == {}
 
 
 def test_a_complete_list_tells_what_vanished_unseen(store):

@@ -40,7 +40,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{- define "fairway.config" -}}
-{{ pick .Values "namespaces" "gateway" "prometheus" "settle" "scaleDownDelay" "lease" "port" "workers" "logLevel" | toYaml }}
+{{- $config := pick .Values "namespaces" "gateway" "prometheus" "settle" "scaleDownDelay" "lease" "port" "workers" "logLevel" -}}
+{{/* Models are fetched by the operator's own image. */}}
+{{- set $config "fetchImage" (include "fairway.image" .) | toYaml }}
 {{- end -}}
 
 {{- define "fairway.subject" -}}

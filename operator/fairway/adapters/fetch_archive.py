@@ -12,30 +12,18 @@ import shutil
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Literal
 
-from fairway.adapters.fetch_error import permanent, temporary
+from fairway.adapters.fetch_error import FetchError, permanent, temporary
 from fairway.adapters.fetch_tree import CHUNK, Seen, is_inside
 
 SUFFIXES: Final = (".tar", ".tar.gz", ".tgz", ".zip")
 MAX_ENTRIES: Final = 100_000
 _LONGEST_TARGET: Final = 4096
-_BROKEN: Final = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    gzip.BadGzipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-    OverflowError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +44,19 @@ def unpack(archive: Path, name: str, to: Path, seen: Seen) -> None:
     try:
         with _entries(archive, name) as entries:
             _write(entries, to, seen)
-    except _BROKEN as error:
-        raise permanent(f"bad archive: {type(error).__name__}: {error}") from None
+    except FetchError:
+        raise
     except OSError as error:
-        if error.errno != errno.EINVAL:  # a damaged zip points to before its beginning
+        # A damaged zip points to before its beginning; everything else is the disk's.
+        if error.errno != errno.EINVAL and not isinstance(error, gzip.BadGzipFile):
             raise
-        raise permanent("bad archive: it points outside itself") from None
+        raise _broken(error) from None
+    except Exception as error:  # noqa: BLE001  the libraries answer damage with whatever breaks first
+        raise _broken(error) from None
+
+
+def _broken(error: Exception) -> FetchError:
+    return permanent(f"bad archive: {type(error).__name__}: {error}")
 
 
 def _write(entries: Iterator[Entry], to: Path, seen: Seen) -> None:

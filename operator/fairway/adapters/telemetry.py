@@ -4,16 +4,16 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from fairway import __version__
-from fairway.api.status import Status
+from fairway.api.status import Phase, Status
 
 _PLAIN = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-PHASES = ("Pending", "Healthy", "Progressing", "RolledBack", "Degraded")
+PHASES = get_args(Phase)
 
 
 class Metrics:

@@ -45,7 +45,7 @@ class TrackView:
         return min(troubled, key=lambda pod: (_CLARITY.get(pod.trouble or "", 9), pod.name), default=None)
 
 
-_CLARITY = {"Crash": 0, "Pull": 1, "Config": 1, "Unschedulable": 2}
+_CLARITY = {"Crash": 0, "Pull": 1, "Fetch": 1, "Config": 1, "Unschedulable": 2}
 
 
 @dataclass(frozen=True, slots=True)

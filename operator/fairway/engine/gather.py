@@ -28,6 +28,8 @@ class Defaults:
 
     gateway: GatewayRef | None = None
     policy: Policy = field(default_factory=Policy)
+    fetch_image: str = ""
+    """The operator's own image: the init container of models that are fetched or verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +92,13 @@ class Gatherer:
         known = find_record(spec, owner.name, status, observed.records)
         try:
             chosen = runtimes.choose(spec, self._runtimes())
-            today = make_record(owner, spec, chosen[1] if chosen else None)
+            today = make_record(owner, spec, chosen[1] if chosen else None, self._defaults.fetch_image)
         except Unresolved:
             if known is None:
                 raise
             return known, None, spec.runtime.name  # what is recorded runs without its ModelRuntime
         if known is None or today.revision == status.chosen:
-            known = today
+            known = observed.records.get(today.revision, today)  # what is recorded is never rendered again
         upgrade = today.revision if today.revision != known.revision else None
         return known, upgrade, chosen[0] if chosen else None
 

@@ -18,7 +18,7 @@ def start_clocks(s: Situation) -> Transition | None:
         return None
     update: dict[str, float | None] = {}
     cause = s.candidate.cause
-    failing = cause is not None and cause.trouble == "Pull"
+    failing = cause is not None and cause.trouble in ("Pull", "Fetch")
     if failing != (run.pull_failing_since is not None):
         update["pull_failing_since"] = s.now if failing else None
     scheduled = [pod.scheduled_at for pod in s.candidate.present]
@@ -30,13 +30,13 @@ def start_clocks(s: Situation) -> Transition | None:
 
 
 def passed(s: Situation) -> Transition | None:
-    """Reject a candidate whose image cannot be pulled for good, or that did not become ready in time."""
+    """Reject a candidate whose image or model cannot be had for good, or that did not become ready in time."""
     run = s.status.run
     if run is None or run.stage != "Scaling" or s.status.stable is None:
         return None
     cause = s.candidate.cause
     if run.pull_failing_since is not None and cause and cause.permanent and s.now >= pull_deadline(s, run):
-        return roll_back(s, "ImagePull", cause.message)
+        return roll_back(s, "ImagePull" if cause.trouble == "Pull" else "ModelFetch", cause.message)
     due = ready_deadline(s, run)
     if due is not None and s.now >= due and s.candidate.ready < capacity.candidate(s.spec, s.status, run):
         words = cause.message if cause else "its pods never became ready"
@@ -58,7 +58,7 @@ def ready_deadline(s: Situation, run: Run) -> float | None:
 
 
 def pull_deadline(s: Situation, run: Run) -> float:
-    """When a permanent pull failure rejects."""
+    """When a permanent failure to pull or fetch rejects."""
     limits = s.spec.rollout.deadlines if s.spec.rollout else None
     patience = limits.pull if limits and limits.pull is not None else PULL
     return (run.pull_failing_since or s.now) + patience

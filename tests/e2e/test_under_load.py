@@ -1,0 +1,113 @@
+"""Harder moments under load: requests in flight, a change of mind, a late breach, a slow model, a killed operator."""
+
+import asyncio
+import time
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.e2e.harness import OPERATOR, Namespace, condition, kubectl, model, sample, serves
+
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
+
+QUICK = [{"weight": 50, "for": "2s"}]
+HELD = [{"weight": 50, "for": "10m"}]
+
+
+def routed(ns: Namespace, version: str, *, env: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+    """A spec behind the gateway."""
+    return model(version, env=env, **{"traffic": {"hostnames": [ns.host]}, **more})
+
+
+async def up(ns: Namespace, **more: Any) -> None:
+    """Given version 1.0.0 behind the gateway."""
+    await ns.apply(routed(ns, "1.0.0", **more))
+    await ns.healthy("1.0.0")
+    await ns.answers()
+
+
+async def test_s8_requests_in_flight_complete(ns: Namespace) -> None:
+    """Given a stream of 40 s and held answers of 10 s on stable, when it is replaced and retired, all complete."""
+    await up(ns)
+    headers = {"Host": ns.host, "Content-Type": "application/json"}
+    base = ns.url.removesuffix("/predict")
+
+    async def stream(session: aiohttp.ClientSession) -> int:
+        async with session.get(f"{base}/stream?seconds=40", headers=headers) as answer:
+            return len((await answer.text()).splitlines())
+
+    async def hold(session: aiohttp.ClientSession) -> int:
+        async with session.post(f"{base}/predict?hold=10", headers=headers, data=sample()) as answer:
+            await answer.read()
+            return answer.status
+
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120)) as session:
+        long = [asyncio.create_task(stream(session)), *(asyncio.create_task(hold(session)) for _ in range(5))]
+        await ns.apply(routed(ns, "1.1.0", rollout={"steps": [], "watch": {"for": "0s"}}))
+        await ns.healthy("1.1.0")
+        held = [asyncio.create_task(hold(session)) for _ in range(5)]
+        assert (await asyncio.gather(*long))[0] >= 40
+        assert {await task for task in [*long[1:], *held]} == {200}
+
+
+async def test_s13_a_change_of_mind_at_half_weight_loses_nothing(ns: Namespace) -> None:
+    """Given a candidate at 50 under load, when another version is asked for, then 0 at once and nothing is lost."""
+    await up(ns)
+    async with ns.load(150) as load:
+        await ns.apply(routed(ns, "1.1.0", rollout={"steps": HELD}))
+        await ns.until("50 %", lambda s: s.get("candidate", {}).get("weight") == 50)
+        await asyncio.sleep(3)  # some traffic on the way out
+        await ns.apply(routed(ns, "1.2.0", rollout={"steps": QUICK}))
+        status = await ns.until("superseded", lambda s: s["history"][0]["outcome"] == "Superseded")
+        assert "1.1.0" not in {t["version"] for t in (status["stable"], status["candidate"])}
+        await ns.until("1.2.0 serves", lambda s: serves(s) == "1.2.0" and not s.get("retiring"), 90)
+        result = await load.stop()
+    assert result.losses == []
+
+
+async def test_s24_a_breach_in_the_watch_window_returns_at_once(ns: Namespace) -> None:
+    """Given a promotion without steps, when the new version fails under load, then the warm former one is back."""
+    judged = {"objectives": [{"name": "errors", "errors": {"below": "2%"}}]}
+    plan = {"rollout": {"steps": [], "watch": {"for": "3m"}}}
+    await up(ns, **judged, **plan)
+    async with ns.load(120) as load:
+        await ns.apply(routed(ns, "1.1.0", env={"FAULT_ERROR_SHARE": "0.3"}, **judged, **plan))
+        await ns.until("promoted", lambda s: serves(s) == "1.1.0")
+        status = await ns.until("back", lambda s: serves(s) == "1.0.0" and s["phase"] == "RolledBack", 60)
+        await asyncio.sleep(3)  # the router's own delay
+        result = await load.stop()
+    assert result.losses == []
+    assert condition(status, "UpToDate") == ("False", "Regressed")
+    assert status["history"][0]["outcome"] == "RolledBack"
+
+
+async def test_s23_s27_a_slow_version_is_out_although_stable_is_partly_unready(ns: Namespace) -> None:
+    """Given a latency objective and one of stable's pods gone, when 1.3.0 is slow, then it is out."""
+    judged = {"objectives": [{"name": "latency", "latency": {"percentile": 90, "below": "250ms"}}]}
+    await up(ns, **judged)
+    async with ns.load(150) as load:
+        slow = {"FAULT_LATENCY": "0.6"}
+        steps = {"rollout": {"steps": [{"weight": 30, "for": "5m"}]}}
+        await ns.apply(routed(ns, "1.3.0", env=slow, **judged, **steps))
+        await ns.until("30 %", lambda s: s.get("candidate", {}).get("weight") == 30)
+        first = (await ns.pods("1.0.0"))[0]["metadata"]["name"]
+        await kubectl("-n", ns.name, "delete", "pod", first, "--wait=false")
+        status = await ns.until("it is out", lambda s: s["phase"] == "RolledBack", 90)
+        await load.stop()
+    assert condition(status, "UpToDate") == ("False", "Regressed")
+    assert "slower than" in status["message"]
+
+
+async def test_s9_a_step_keeps_its_time_over_a_kill(ns: Namespace) -> None:
+    """Given a step of 25 s, when the operator is killed at once, then the step ends about 25 s after it began."""
+    await up(ns)
+    await ns.apply(routed(ns, "1.1.0", rollout={"steps": [{"weight": 20, "for": "25s"}]}))
+    await ns.until("20 %", lambda s: s.get("candidate", {}).get("weight") == 20)
+    began = time.monotonic()
+    await kubectl(
+        "-n", OPERATOR, "delete", "pods", "-l", "app.kubernetes.io/name=fairway", "--grace-period=0", "--force"
+    )
+    await ns.until("the step ends", lambda s: s["run"]["step"] == 1 if "run" in s else True, 90)
+    took = time.monotonic() - began
+    assert 25 <= took <= 50, took
