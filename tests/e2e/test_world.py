@@ -131,7 +131,7 @@ async def test_s41_a_route_that_the_gateway_refuses_holds_with_its_words(ns: Nam
 async def test_s50_metrics_that_cannot_be_seen_are_said_before_any_canary(ns: Namespace) -> None:
     """Given objectives on series that do not exist, when 1.0.0 is ready, then MetricsReady says so at once."""
     spec = routed(ns, "1.0.0", objectives=[{"name": "errors", "errors": {"below": "1%"}}])
-    spec["runtime"]["metrics"] = {"series": {"requests": {"metric": "no_such_requests_total"}}}
+    spec["runtime"]["metrics"] = {"series": {"requests": {"metric": "no_such_requests_total", "failure": [{"label": "status", "value": "500"}]}}}
     await ns.apply(spec)
     status = await ns.until("NoData", lambda s: condition(s, "MetricsReady") == ("False", "NoData"), 60)
     assert "no_such_requests_total" in json.dumps(status["conditions"])

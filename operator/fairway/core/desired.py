@@ -50,9 +50,9 @@ def desired(
     children: list[Child] = []
     kept = dict.fromkeys([*_live(spec, status), *_remembered(status)])
     children.extend(Child(controller_revision(owner, records[rev])) for rev in kept if rev in records)
-    for revision, (replicas, scaled) in _live(spec, status).items():
+    for revision, size in _live(spec, status).items():
         if revision in records:
-            children.extend(_revision(owner, spec, records[revision], replicas, scaled=scaled))
+            children.extend(_revision(owner, spec, status, records[revision], size))
     serving = backends(status)
     if not serving:
         return children
@@ -98,10 +98,11 @@ def _remembered(status: Status) -> Iterator[str]:
 
 
 def _revision(
-    owner: Owner, spec: ModelDeploymentSpec, record: Record, replicas: int, *, scaled: bool
+    owner: Owner, spec: ModelDeploymentSpec, status: Status, record: Record, size: tuple[int, bool]
 ) -> Iterator[Child]:
-    revision, version = record.revision, record.version
-    yield Child(deployment(owner, record), initial_replicas=replicas, replicas=None if scaled else replicas)
+    (replicas, scaled), revision, version = size, record.revision, record.version
+    restarted = next((restart.at for restart in status.restarts if restart.revision == revision), None)
+    yield Child(deployment(owner, record, restarted), initial_replicas=replicas, replicas=None if scaled else replicas)
     yield Child(revision_service(owner, revision, version, record.port))
     yield Child(disruption_budget(owner, revision, version))
     if scaled:

@@ -12,6 +12,7 @@ REVISION = f"{GROUP}/revision"
 VERSION = f"{GROUP}/version"
 INTENT = f"{GROUP}/intent"
 APPLIED = f"{GROUP}/applied"
+RESTARTED_AT = f"{GROUP}/restarted-at"
 SCRAPE_PORT = f"{GROUP}/scrape-port"
 SCRAPE_PATH = f"{GROUP}/scrape-path"
 

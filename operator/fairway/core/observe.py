@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairway.core import names
-from fairway.core.pods import Pod, read_pod
+from fairway.core.pods import Pod, one_line, read_pod
 from fairway.core.revision import Record
 
 
@@ -119,7 +119,8 @@ def _route(model: str, route: Mapping[str, Any]) -> RouteView:
     ]
     refused = next((c for c in verdicts if c["status"] != "True"), None)
     if refused:
-        return RouteView(weights, accepted=False, reason=refused["reason"], message=refused.get("message", ""))
+        said = one_line(refused.get("message", ""))
+        return RouteView(weights, accepted=False, reason=refused["reason"], message=said)
     if not any(c["type"] == "Accepted" for c in verdicts):
         return RouteView(weights)
     return RouteView(weights, accepted=True, reason="Accepted", message="")

@@ -121,7 +121,7 @@ def _probes(server: Server) -> dict[str, Any]:
     return probes
 
 
-def deployment(owner: Owner, record: Record) -> dict[str, Any]:
+def deployment(owner: Owner, record: Record, restarted_at: str | None = None) -> dict[str, Any]:
     """The Deployment of a recorded revision, without replicas: those have an owner of their own."""
     return {
         "apiVersion": "apps/v1",
@@ -131,6 +131,12 @@ def deployment(owner: Owner, record: Record) -> dict[str, Any]:
             "selector": {"matchLabels": _selector(owner, record.revision)},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "revisionHistoryLimit": 1,
-            "template": record.template,
+            "template": _restarted(record.template, restarted_at) if restarted_at else record.template,
         },
     }
+
+
+def _restarted(template: dict[str, Any], at: str) -> dict[str, Any]:
+    """Mark the pods as those of a restart: another template to Kubernetes, the same revision to us."""
+    meta = template["metadata"]
+    return {**template, "metadata": {**meta, "annotations": {**meta.get("annotations", {}), names.RESTARTED_AT: at}}}

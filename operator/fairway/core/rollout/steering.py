@@ -107,7 +107,9 @@ def restart(s: Situation) -> Transition | None:
         return Transition(handled(after, command), (Event("RuntimeUpgrade", said),))
     live = [track for track in (stable, s.status.candidate if s.status.run else None) if isinstance(track, Track)]
     asked = tuple(Restart(revision=track.revision, at=command.value) for track in live)
-    kept = tuple(r for r in s.status.restarts if r.revision not in {track.revision for track in live})
+    # The template of a revision that only stays warm must not change either: it would restart when it is needed.
+    warm = {s.status.former.revision} if s.status.former else set()
+    kept = tuple(r for r in s.status.restarts if r.revision in warm)
     after = s.status.model_copy(update={"restarts": (*kept, *asked)})
     return Transition(handled(after, command), (Event("Restarted", f"{stable.version} restarts pod by pod"),))
 
