@@ -4,11 +4,13 @@ People, the CLI or Argo CD write them; the operator neither writes nor removes t
 ``status.commands``, so that an annotation that stays (as it does in Git) acts once.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fairway.api import GROUP
+from fairway.core.pods import one_line
 
 _RUN = r"(?P<run>run-[0-9]{1,9})"
 _WORD = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -24,6 +26,7 @@ _FORMS = {
     "restart": re.compile(rf"((?P<upgrade>upgrade-runtime) )?{_TIME}"),
 }
 NAMES = tuple(_FORMS)
+LONGEST = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,24 @@ class Command:
     comment: str = ""
     upgrade: bool = False
 
+    @property
+    def mark(self) -> str:
+        """What is remembered of the value once it was handled."""
+        return mark(self.value)
+
+
+def mark(value: str) -> str:
+    """Return a value as status remembers it: itself if it is short and plain, else its digest."""
+    plain = len(value) <= LONGEST and value.isprintable()
+    return value if plain else f"sha256:{hashlib.sha256(value.encode()).hexdigest()}"
+
 
 def pending(annotations: Mapping[str, str], handled: Mapping[str, str]) -> dict[str, Command]:
     """Return the commands of an object that are well-formed and not handled yet, by name."""
     found = {}
     for name in NAMES:
         value = annotations.get(f"{GROUP}/{name}")
-        if value is None or handled.get(name) == value:
+        if value is None or handled.get(name) == mark(value):
             continue
         command = _parse(name, value)
         if command is not None:
@@ -65,7 +79,7 @@ def _parse(name: str, value: str) -> Command | None:
         run=parts.get("run") or "",
         step=int(step) if step else None,
         gate=parts.get("name") or "",
-        by=parts.get("by") or "",
-        comment=" ".join((parts.get("comment") or "").split())[:256],
+        by=one_line(parts.get("by") or "", LONGEST),
+        comment=one_line(parts.get("comment") or "", LONGEST),
         upgrade=bool(parts.get("upgrade")),
     )

@@ -1,7 +1,10 @@
 """Numbers and reasons in the words that status, Events and logs share."""
 
 from fairway.api.status import ObjectiveStatus, VerdictStatus
+from fairway.core.pods import one_line
 from fairway.core.verdict import ObjectiveReading, Reading
+
+MOST = 400
 
 
 def objective_words(objective: ObjectiveReading) -> str:
@@ -15,7 +18,7 @@ def objective_words(objective: ObjectiveReading) -> str:
 def regression_words(reading: Reading) -> str:
     """Return the objectives that fired, with their numbers."""
     fired = [objective_words(o) for o in reading.objectives if o.state == "Regressed" and not o.dry_run]
-    return "; ".join(fired) or reading.message or "an objective was breached"
+    return one_line("; ".join(fired) or reading.message or "an objective was breached", MOST)
 
 
 def verdict_words(reading: Reading) -> str:
@@ -24,7 +27,7 @@ def verdict_words(reading: Reading) -> str:
         f"{o.name} {o.value or '-'} (limit {o.limit}, {o.requests} requests)" for o in reading.objectives
     )
     state = "Healthy" if reading.sufficient else reading.state
-    return f"{state}: {numbers}" if numbers else f"{state}: {reading.message}"
+    return one_line(f"{state}: {numbers}" if numbers else f"{state}: {reading.message}", MOST)
 
 
 def verdict_status(reading: Reading) -> VerdictStatus:
@@ -32,7 +35,7 @@ def verdict_status(reading: Reading) -> VerdictStatus:
     return VerdictStatus(
         state="Healthy" if reading.sufficient else reading.state,
         at=reading.at,
-        message=reading.message,
+        message=one_line(reading.message, MOST),
         objectives=tuple(_objective(o) for o in reading.objectives),
     )
 
@@ -46,5 +49,5 @@ def _objective(o: ObjectiveReading) -> ObjectiveStatus:
         limit=o.limit,
         evidence=f"10^{o.log10_evidence:.1f} of 10^{o.log10_needed:.1f}",
         requests=o.requests,
-        message=o.message,
+        message=one_line(o.message, 160) if o.message else None,
     )

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from fairway.api.status import Status
 from fairway.core.desired import desired
 from fairway.core.errors import Unresolved
+from fairway.core.fit import fit
 from fairway.core.pods import one_line
 from fairway.core.rollout.decide import Decision, decide
 from fairway.core.rollout.question import question
@@ -86,7 +87,7 @@ class Reconciler:
 
     async def _record(self, model: Manifest, status: Status) -> None:
         """Write the status if it says anything new. A stale view fails here, before any child is touched."""
-        dump = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+        dump = fit(status.model_dump(mode="json", by_alias=True, exclude_none=True))
         if dump != model.get("status"):
             self._store.put(await self._cluster.write_status(model, dump))
 

@@ -21,7 +21,7 @@ def approved(run: Run) -> bool:
 def _word(s: Situation, name: str) -> Command | None:
     """Return a person's word about exactly the approval that is waited for."""
     command, run = s.commands.get(name), s.status.run
-    if command is None or s.status.commands.get(name) == command.value or run is None or run.id != command.run:
+    if command is None or s.status.commands.get(name) == command.mark or run is None or run.id != command.run:
         return None
     at = gate(run)
     return command if at is not None and at.approval == command.gate and not approved(run) else None

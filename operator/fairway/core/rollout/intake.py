@@ -16,11 +16,19 @@ def asked_for_another(s: Situation) -> Transition | None:
     current = status.candidate.revision if status.candidate else None
     if status.run and (current == target or (status.refused and status.refused.revision == target)):
         return None
+    if _carried_by_candidate(s):
+        return None
     if status.stable and status.stable.revision == target:
         return _return_to_stable(s)
     if s.suspended or (status.refused and status.refused.revision == target):
         return None
     return open_run(s, s.target)
+
+
+def _carried_by_candidate(s: Situation) -> bool:
+    """Whether only the candidate has ready pods: its run goes on until stable can take the requests back."""
+    candidate = s.status.candidate if s.status.run else None
+    return bool(candidate and candidate.weight and s.status.stable and s.candidate.ready and not s.stable.ready)
 
 
 def _return_to_stable(s: Situation) -> Transition | None:

@@ -2,6 +2,7 @@
 
 from fairway.api.status import HistoryEntry, Phase, Run, Status, Track, VerdictStatus
 from fairway.core import capacity, names
+from fairway.core.pods import one_line
 from fairway.core.rollout.approval import approval_deadline, gate
 from fairway.core.rollout.conditions import conditions
 from fairway.core.rollout.deadlines import pull_deadline, ready_deadline
@@ -34,7 +35,7 @@ def report(s: Situation, *, moved: bool, owner_uid: str) -> Status:
         }
     )
     phase = _phase(s, counted)
-    told = counted.model_copy(update={"phase": phase, "message": _message(s, counted, phase)})
+    told = counted.model_copy(update={"phase": phase, "message": one_line(_message(s, counted, phase), 600)})
     return told.model_copy(update={"conditions": conditions(s, told)})
 
 
@@ -106,7 +107,7 @@ def _waiting(s: Situation) -> Run | None:
         state = s.reading.state if s.reading else "Undecided"
         waiting = f"a verdict: {state}" + (f": {s.reading.message}" if s.reading and s.reading.message else "")
     progress = f"{min(run.step + 1, len(run.plan) + 1)}/{len(run.plan) + 1}"
-    return run.model_copy(update={"waiting_for": waiting, "deadline": deadline, "progress": progress})
+    return run.model_copy(update={"waiting_for": one_line(waiting, 300), "deadline": deadline, "progress": progress})
 
 
 def _phase(s: Situation, status: Status) -> Phase:

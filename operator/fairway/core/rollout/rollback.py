@@ -1,7 +1,8 @@
 """Take a revision out: the one transition behind every reason to roll back."""
 
 from fairway.api.status import Refusal
-from fairway.core.rollout.situation import Event, Situation, Transition, history, reject, retire
+from fairway.core.rollout.intake import open_run
+from fairway.core.rollout.situation import Event, Situation, Target, Transition, history, reject, retire
 
 
 def roll_back(s: Situation, reason: str, message: str) -> Transition:
@@ -51,11 +52,28 @@ def finish(s: Situation) -> Transition | None:
     return roll_back(s, run.end or "Regressed", run.end_message or "")
 
 
+def run_back(s: Situation, target: Target, *, run: str, reason: str, message: str) -> Transition:
+    """Replace a bad stable revision by one from before it: without steps, once that has ready capacity."""
+    bad = s.status.stable
+    assert bad is not None
+    opened = open_run(s, target)
+    update = {"refused": Refusal(revision=bad.revision, run=run), "rejected": reject(s, bad, reason, message)}
+    said = f"{bad.version} is to be replaced by {target.version}: {message}"
+    events = (Event("RollingBack", said, warning=True), *opened.events)
+    return Transition(opened.status.model_copy(update=update), events)
+
+
 def give_back(s: Situation, reason: str, message: str) -> Transition:
-    """Return to the former revision, which is still warm: a breach in the watch window."""
+    """Return to the former revision, which is still warm: a breach in the watch window.
+
+    Should it have no ready pod just now, it takes over as soon as it has.
+    """
     status, bad, former = s.status, s.status.stable, s.status.former
     assert bad is not None
     assert former is not None
+    if s.stable.ready and not s.observed.track(former.revision).ready:
+        target = Target(former.revision, former.version)
+        return run_back(s, target, run=former.run, reason=reason, message=message)
     promoted = next((entry for entry in status.history if entry.run == former.run), None)
     entries = tuple(
         entry.model_copy(update={"outcome": "RolledBack", "ended_at": s.now, "reason": f"{reason}: {message}"})

@@ -93,7 +93,7 @@ class Situation:
     @property
     def paused(self) -> bool:
         """Whether the spec holds an open run where it is."""
-        return bool(self.spec.paused)
+        return bool(self.spec.paused) and self.status.stable is not None  # nothing serves yet: nothing to protect
 
     @property
     def suspended(self) -> bool:
@@ -168,7 +168,7 @@ def history(s: Situation, run: Run, track: Track, outcome: str, reason: str) -> 
 
 def handled(status: Status, command: Command) -> Status:
     """Remember that a command was acted on, so that its annotation acts once."""
-    return status.model_copy(update={"commands": {**status.commands, command.name: command.value}})
+    return status.model_copy(update={"commands": {**status.commands, command.name: command.mark}})
 
 
 def reject(s: Situation, track: Track, reason: str, message: str) -> tuple[Rejected, ...]:

@@ -3,14 +3,14 @@
 from fairway.api.status import Restart, Track
 from fairway.core.commands import Command
 from fairway.core.rollout.intake import close_run, open_run
-from fairway.core.rollout.rollback import give_back, roll_back
-from fairway.core.rollout.situation import Event, Situation, Target, Transition, handled, reject
+from fairway.core.rollout.rollback import give_back, roll_back, run_back
+from fairway.core.rollout.situation import Event, Situation, Target, Transition, handled
 
 
 def _about_open_run(s: Situation, name: str) -> Command | None:
     """Return a command of this name that is about the run that is open now."""
     command = s.commands.get(name)
-    if command is None or s.status.commands.get(name) == command.value:
+    if command is None or s.status.commands.get(name) == command.mark:
         return None
     return command if s.status.run and s.status.run.id == command.run else None
 
@@ -30,7 +30,7 @@ def abort(s: Situation) -> Transition | None:
 def rollback(s: Situation) -> Transition | None:
     """Reject the stable revision and return to the one before it: at once while that is warm, else without steps."""
     command = s.commands.get("rollback")
-    if command is None or s.status.commands.get("rollback") == command.value or s.status.run or not s.status.stable:
+    if command is None or s.status.commands.get("rollback") == command.mark or s.status.run or not s.status.stable:
         return None
     last = next((entry for entry in s.status.history if entry.outcome == "Promoted"), None)
     if last is None or last.run != command.run or last.revision != s.status.stable.revision:
@@ -41,26 +41,14 @@ def rollback(s: Situation) -> Transition | None:
     before = next((e for e in s.status.history if e.outcome == "Promoted" and e.revision != last.revision), None)
     if before is None or before.revision not in s.observed.records:
         return None
-    return _done(_run_back(s, Target(before.revision, before.version), last.run, words), command)
-
-
-def _run_back(s: Situation, target: Target, run: str, words: str) -> Transition:
-    bad = s.status.stable
-    assert bad is not None
-    opened = open_run(s, target)
-    update = {
-        "refused": {"revision": bad.revision, "run": run},
-        "rejected": reject(s, bad, "RolledBackByCommand", words),
-    }
-    after = type(opened.status).model_validate({**opened.status.model_dump(), **update})
-    said = f"{bad.version} is to be replaced by {target.version}: {words}"
-    return Transition(after, (Event("RollingBack", said, warning=True), *opened.events))
+    target = Target(before.revision, before.version)
+    return _done(run_back(s, target, run=last.run, reason="RolledBackByCommand", message=words), command)
 
 
 def retry(s: Situation) -> Transition | None:
     """Forgive the refused revision and try it again from its first step."""
     command, refused = s.commands.get("retry"), s.status.refused
-    if command is None or s.status.commands.get("retry") == command.value or refused is None:
+    if command is None or s.status.commands.get("retry") == command.mark or refused is None:
         return None
     if refused.run != command.run or refused.revision != s.target.revision or s.status.run or s.suspended:
         return None
@@ -99,7 +87,7 @@ def promote_full(s: Situation) -> Transition | None:
 def restart(s: Situation) -> Transition | None:
     """Restart the pods that serve, one after the other; with upgrade-runtime take today's ModelRuntime instead."""
     command, stable = s.commands.get("restart"), s.status.stable
-    if command is None or s.status.commands.get("restart") == command.value or stable is None:
+    if command is None or s.status.commands.get("restart") == command.mark or stable is None:
         return None
     if command.upgrade:
         after = s.status.model_copy(update={"chosen": s.upgrade}) if s.upgrade else s.status
