@@ -1,0 +1,234 @@
+"""What people ask for, over a simulated cluster: each command acts once, on exactly what it names."""
+
+from typing import Any
+
+import pytest
+
+from fairway.core.verdict import ObjectiveReading
+from tests.engine.test_rollout import BAD, serving, spec
+from tests.fakes.world import Behaviour, World
+
+HELD = [{"weight": 20, "for": "10h"}, {"weight": 50, "for": "10h"}]
+GATED = [{"weight": 20, "for": "1s"}, {"approval": "risk", "timeout": "10m"}, {"weight": 50, "for": "10h"}]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def tried(world: World, version: str = "1.1.0", **more: Any) -> str:
+    """Given a run in its first step; return its name."""
+    await serving(world)
+    world.kubectl_apply(spec(version, **{"judged": False, "steps": HELD, **more}))
+    await world.wait(10)
+    run = world.status().run
+    assert run is not None
+    return run.id
+
+
+async def act(world: World, name: str, value: str, seconds: float = 5) -> None:
+    world.command(name, value)
+    await world.wait(seconds)
+
+
+async def test_promote_ends_exactly_the_step_it_names(world: World) -> None:
+    run = await tried(world)
+    await act(world, "promote", f"{run}/2")
+    await act(world, "promote", "run-99/1")
+    assert world.weights() == {"1.0.0": 80, "1.1.0": 20}
+    await act(world, "promote", f"{run}/1")
+    assert world.weights() == {"1.0.0": 50, "1.1.0": 50}
+    await act(world, "promote", f"{run}/1", 60)
+    assert world.weights() == {"1.0.0": 50, "1.1.0": 50}
+
+
+async def test_promote_full_waits_for_capacity_and_says_who_it_was(world: World) -> None:
+    world.behaviours["1.1.0"] = Behaviour(load=8)
+    run = await tried(world)
+    await act(world, "promote-full", run)
+    assert world.weights() == {"1.0.0": 80, "1.1.0": 20}
+    await world.wait(30)
+    assert world.weights() == {"1.1.0": 100}
+    assert world.status().history[0].reason == "by command"
+
+
+async def test_abort_retry_abort_each_once(world: World) -> None:
+    run = await tried(world)
+    await act(world, "abort", run)
+    assert world.weights() == {"1.0.0": 100}
+    assert world.condition("UpToDate") == ("False", "Aborted")
+    await act(world, "retry", "run-99")
+    assert world.status().run is None
+    await act(world, "retry", run, 10)
+    again = world.status().run
+    assert again is not None
+    assert again.id != run
+    assert world.weights() == {"1.0.0": 80, "1.1.0": 20}
+    await act(world, "abort", again.id)
+    assert world.status().phase == "RolledBack"
+    await world.wait(100)
+    assert world.status().run is None
+
+
+async def test_rollback_returns_warm_and_cold(world: World) -> None:
+    await serving(world)
+    world.kubectl_apply(spec("1.1.0", judged=False, steps=[], watch={"for": "10m"}))
+    await world.wait(10)
+    assert world.weights() == {"1.1.0": 100}
+    await act(world, "rollback", world.status().history[0].run)
+    assert world.weights() == {"1.0.0": 100}
+    assert world.condition("UpToDate") == ("False", "RolledBackByCommand")
+    world.kubectl_apply(spec("1.2.0", judged=False, steps=[], watch={"for": "0s"}))
+    await world.wait(60)
+    assert world.weights() == {"1.2.0": 100}
+    await act(world, "rollback", world.status().history[0].run, 60)
+    assert world.weights() == {"1.0.0": 100}
+    assert world.status().phase == "RolledBack"
+
+
+async def test_s10_s52_only_the_right_word_passes_an_approval(world: World) -> None:
+    run = await tried(world, steps=GATED)
+    assert world.condition("Paused") == ("True", "ApprovalNeeded")
+    for name, value in (
+        ("promote", f"{run}/2"),
+        ("promote-full", run),
+        ("approve", f"{run}/other by ann: x"),
+        ("approve", "run-9/risk by ann: x"),
+        ("approve", f"{run}/risk ann x"),
+    ):
+        await act(world, name, value)
+    assert world.weights() == {"1.0.0": 80, "1.1.0": 20}
+    await act(world, "approve", f"{run}/risk by system:user:ann: by all means", 60)
+    assert world.weights() == {"1.1.0": 100}
+    given = world.status().history[0].approvals[0]
+    assert (given.by, given.comment) == ("system:user:ann", "by all means")
+
+
+async def test_a_denial_is_a_rollback_with_who_and_why(world: World) -> None:
+    run = await tried(world, steps=GATED)
+    await act(world, "deny", f"{run}/risk by bob: too risky")
+    assert world.weights() == {"1.0.0": 100}
+    assert world.condition("UpToDate") == ("False", "Denied")
+    assert "bob: too risky" in world.status().message
+
+
+async def test_an_approval_that_does_not_come_in_time_is_a_denial(world: World) -> None:
+    await tried(world, steps=GATED)
+    await world.wait(605, step=5)
+    assert world.condition("UpToDate") == ("False", "ApprovalTimeout")
+
+
+async def test_restart_marks_the_pods_that_serve(world: World) -> None:
+    await serving(world)
+    before = world.status()
+    await act(world, "restart", "2026-11-21T06:00:00Z")
+    (deployment,) = (o for (kind, _), o in world.objects.items() if kind == "Deployment")
+    marks = deployment["spec"]["template"]["metadata"]["annotations"]
+    assert marks["fairway.dev/restarted-at"] == "2026-11-21T06:00:00Z"
+    await world.wait(60)
+    assert world.status().stable == before.stable
+    writes = len(world.writes)
+    await world.wait(60)
+    assert world.writes[writes:] == []
+
+
+async def test_paused_holds_the_run_but_not_a_rollback(world: World) -> None:
+    await serving(world)
+    world.kubectl_apply({**spec("1.1.0"), "paused": True})
+    await world.wait(60)
+    assert world.weights() == {"1.0.0": 100}
+    assert world.condition("Paused") == ("True", "PausedBySpec")
+    world.kubectl_apply(spec("1.1.0"))
+    await world.wait(10)
+    world.kubectl_apply({**spec("1.1.0"), "paused": True})
+    world.say("Healthy")
+    await world.wait(120)
+    assert world.weights() == {"1.0.0": 80, "1.1.0": 20}
+    world.say("Regressed", objectives=BAD)
+    await world.settle()
+    assert world.weights() == {"1.0.0": 100}
+
+
+async def test_suspended_takes_all_pods_and_comes_back(world: World) -> None:
+    await serving(world)
+    world.kubectl_apply({**spec("1.0.0"), "state": "Suspended"})
+    await world.wait(5)
+    assert world.pods("1.0.0") == []
+    assert world.condition("Ready") == ("False", "Suspended")
+    world.kubectl_apply(spec("1.0.0"))
+    await world.settle()
+    assert world.condition("Ready") == ("Unknown", "Resuming")
+    await world.wait(5)
+    assert world.status().phase == "Healthy"
+
+
+async def test_on_regression_pause_waits_for_a_person(world: World) -> None:
+    run = await tried(world, judged=True, onRegression="Pause")
+    world.say("Regressed", objectives=BAD)
+    await world.wait(60)
+    assert world.weights() == {"1.0.0": 80, "1.1.0": 20}
+    assert world.condition("Paused") == ("True", "Regressed")
+    await act(world, "abort", run)
+    assert world.weights() == {"1.0.0": 100}
+
+
+@pytest.mark.parametrize(
+    ("then", "state", "weights"),
+    [
+        ("Pause", "Undecided", {"1.0.0": 80, "1.1.0": 20}),
+        ("Rollback", "Undecided", {"1.0.0": 100}),
+        ("Rollback", "NoData", {"1.0.0": 80, "1.1.0": 20}),
+        ("Promote", "NoTraffic", {"1.0.0": 50, "1.1.0": 50}),
+        ("Promote", "ProviderError", {"1.0.0": 80, "1.1.0": 20}),
+    ],
+)
+async def test_on_undecided(world: World, then: str, state: str, weights: dict[str, int]) -> None:
+    steps = [{"weight": 20, "for": "5s"}, {"weight": 50, "for": "10h"}]
+    await tried(world, judged=True, steps=steps, onUndecided={"after": "30s", "then": then})
+    world.say(state)
+    await world.wait(60)
+    assert world.weights() == weights
+
+
+async def test_watch_keeps_a_share_and_on_breach_pause_stays(world: World) -> None:
+    await serving(world)
+    watch = {"for": "10m", "keep": "50%", "onBreach": "Pause"}
+    world.kubectl_apply(spec("1.1.0", steps=[], watch=watch))
+    await world.wait(10)
+    assert len(world.pods("1.0.0")) == 2
+    world.say("Regressed", objectives=BAD)
+    await world.wait(60)
+    assert world.weights() == {"1.1.0": 100}
+
+
+async def test_fast_return_can_be_switched_off(world: World) -> None:
+    await serving(world)
+    world.kubectl_apply(spec("1.1.0", judged=False, steps=[], watch={"for": "0s"}))
+    await world.wait(60)
+    world.kubectl_apply(spec("1.0.0", judged=False, steps=HELD, fastReturn=0))
+    await world.wait(60)
+    assert world.weights() == {"1.1.0": 80, "1.0.0": 20}
+
+
+async def test_a_rollback_waits_for_stables_first_ready_pod(world: World) -> None:
+    run = await tried(world)
+    world.behaviours["1.0.0"] = Behaviour(never_ready=True)
+    await world.wait(3)
+    await act(world, "abort", run)
+    assert world.weights() == {"1.0.0": 0, "1.1.0": 100}
+    assert world.status().phase == "RollingBack"
+    world.behaviours["1.0.0"] = Behaviour()
+    await world.wait(5)
+    assert world.weights() == {"1.0.0": 100}
+    assert world.condition("UpToDate") == ("False", "Aborted")
+
+
+async def test_enough_requests_are_shown_as_healthy(world: World) -> None:
+    await tried(world, judged=True)
+    enough = ObjectiveReading("errors", "Undecided", "1%", requests=400, sufficient=True)
+    world.say("Undecided", objectives=(enough,))
+    await world.wait(35)
+    verdict = world.status().verdict
+    assert verdict is not None
+    assert (verdict.state, verdict.objectives[0].state) == ("Healthy", "Healthy")
