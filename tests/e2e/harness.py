@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
 
 from tests.cluster.environment import cluster_env
 from tests.load.generator import Load, Plan
@@ -103,11 +105,41 @@ def model(version: str, *, env: dict[str, str] | None = None, **spec: Any) -> di
     }
 
 
+_KINDS = {
+    "modeldeployment": ("fairway.dev/v1alpha1", "modeldeployments"),
+    "deployment": ("apps/v1", "deployments"),
+    "controllerrevision": ("apps/v1", "controllerrevisions"),
+    "service": ("v1", "services"),
+    "pod": ("v1", "pods"),
+    "event": ("v1", "events"),
+    "hpa": ("autoscaling/v2", "horizontalpodautoscalers"),
+    "poddisruptionbudget": ("policy/v1", "poddisruptionbudgets"),
+    "httproute": ("gateway.networking.k8s.io/v1", "httproutes"),
+}
+
+
 @dataclass
 class Namespace:
-    """One test's own namespace, with one ModelDeployment named churn unless said otherwise."""
+    """One test's own namespace, with one ModelDeployment named churn unless said otherwise.
+
+    It reads over one connection: a kubectl for every look would take more of the machine than the models.
+    """
 
     name: str
+    api: ApiClient
+
+    async def read(self, kind: str, name: str | None = None, selector: str = "") -> Manifest:
+        """Read one object, or a list; raises AssertionError with what the API server says."""
+        version, plural = _KINDS[kind.removesuffix("s")]
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        url = f"{root}/namespaces/{self.name}/{plural}" + (f"/{name}" if name else "")
+        call = await self.api.param_serialize(
+            "GET", url, query_params=[("labelSelector", selector)] if selector else [], header_params={}
+        )
+        response = await self.api.call_api(*call[:3])
+        found = dict(json.loads(await response.read()))
+        assert response.status == 200, found.get("message")
+        return found
 
     @property
     def host(self) -> str:
@@ -126,12 +158,11 @@ class Namespace:
 
     async def get(self, kind: str, name: str = "churn") -> Manifest:
         """One object."""
-        return dict(json.loads(await kubectl("-n", self.name, "get", kind, name, "-o", "json")))
+        return await self.read(kind, name)
 
     async def items(self, kind: str, selector: str = "") -> list[Manifest]:
         """All objects of a kind."""
-        chosen = ("-l", selector) if selector else ()
-        return list(json.loads(await kubectl("-n", self.name, "get", kind, *chosen, "-o", "json"))["items"])
+        return list((await self.read(kind, selector=selector))["items"])
 
     async def status(self, name: str = "churn") -> dict[str, Any]:
         """The status of the ModelDeployment."""
@@ -226,7 +257,11 @@ async def fresh_namespace() -> AsyncIterator[Namespace]:
     """A namespace that goes away afterwards; nobody waits for it."""
     name = f"e2e-{uuid.uuid4().hex[:6]}"
     await kubectl("create", "namespace", name)
+    settings = Configuration()
+    await config.load_kube_config(environment()["KUBECONFIG"], client_configuration=settings, persist_config=False)
+    api = ApiClient(configuration=settings)
     try:
-        yield Namespace(name)
+        yield Namespace(name, api)
     finally:
+        await api.close()
         await kubectl("delete", "namespace", name, "--wait=false")

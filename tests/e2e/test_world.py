@@ -131,7 +131,9 @@ async def test_s41_a_route_that_the_gateway_refuses_holds_with_its_words(ns: Nam
 async def test_s50_metrics_that_cannot_be_seen_are_said_before_any_canary(ns: Namespace) -> None:
     """Given objectives on series that do not exist, when 1.0.0 is ready, then MetricsReady says so at once."""
     spec = routed(ns, "1.0.0", objectives=[{"name": "errors", "errors": {"below": "1%"}}])
-    spec["runtime"]["metrics"] = {"series": {"requests": {"metric": "no_such_requests_total", "failure": [{"label": "status", "value": "500"}]}}}
+    spec["runtime"]["metrics"] = {
+        "series": {"requests": {"metric": "no_such_requests_total", "failure": [{"label": "status", "value": "500"}]}}
+    }
     await ns.apply(spec)
     status = await ns.until("NoData", lambda s: condition(s, "MetricsReady") == ("False", "NoData"), 60)
     assert "no_such_requests_total" in json.dumps(status["conditions"])
@@ -156,8 +158,7 @@ async def test_s5_deletion_while_the_operator_is_down(ns: Namespace) -> None:
 async def _until(ns: Namespace, kind: str, name: str, holds: Any, seconds: float = 40.0) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        shown = await kubectl("-n", ns.name, "get", kind, name, "-o", "json", "--ignore-not-found")
-        if shown.strip() and holds(json.loads(shown)):
+        if any(holds(item) for item in await ns.items(kind) if item["metadata"]["name"] == name):
             return
         await asyncio.sleep(0.3)
     raise AssertionError(f"{kind} {name} was not restored\n{await ns.story()}")
