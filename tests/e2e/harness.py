@@ -213,6 +213,7 @@ class Namespace:
         """(reason, message) of every event about the ModelDeployment."""
         events = await self.items("events")
         about = [e for e in events if e["involvedObject"]["kind"] == "ModelDeployment"]
+        about.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
         return [(e["reason"], e["message"]) for e in about]
 
     async def answers(self, seconds: float = 20.0) -> None:

@@ -89,11 +89,17 @@ class Controllers(ApiServer):
             self.resize(target, wanted)
 
     def _share(self, revision: str) -> int:
+        """The percentage of the requests that a revision gets: by the route, or by its pods behind the entry."""
         route = next(iter(self._all("HTTPRoute")), None)
-        if route is None:
-            return 100
-        backends = route["spec"]["rules"][0]["backendRefs"]
-        return next((each["weight"] for each in backends if each["name"].endswith(f"-{revision}")), 0)
+        if route is not None:
+            backends = route["spec"]["rules"][0]["backendRefs"]
+            return next((each["weight"] for each in backends if each["name"].endswith(f"-{revision}")), 0)
+        entry = next((each for each in self._all("Service") if names.REVISION not in each["metadata"]["labels"]), None)
+        selected = entry["spec"]["selector"].get(names.REVISION) if entry else revision
+        if selected is not None:
+            return 100 if selected == revision else 0
+        serving = [pod["metadata"]["labels"][names.REVISION] for pod in self._all("Pod") if ready(pod)]
+        return 100 * serving.count(revision) // len(serving) if serving else 0
 
     def _replicate(self, name: str, deployment: Manifest, pods: list[Manifest]) -> None:
         wanted, template = deployment["spec"].get("replicas", 1), deployment["spec"]["template"]

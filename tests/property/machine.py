@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from fairway.core import names
 from tests.fakes.world import Behaviour, Fault, World
 from tests.property import moves, truth
 from tests.property.drive import at_rest, become_calm, live, operator_looks

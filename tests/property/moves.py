@@ -51,7 +51,7 @@ ROLLOUTS: list[dict[str, Any]] = [
 ]
 
 
-def spec(  # noqa: PLR0913
+def spec(
     version: str, *, gateway: bool, judged: bool, steps: str, scaling: str, rollout: dict[str, Any], **more: Any
 ) -> dict[str, Any]:
     """A ModelDeployment's spec."""

@@ -11,7 +11,7 @@ from tests.property import truth
 from tests.property.truth import breach
 
 SETTLE = 3.0
-SECRET = "hunter2"  # noqa: S105
+SECRET = "hunter2"
 MOST_BYTES = 10 * 1024
 MOST_TEXT = 1024
 Status = dict[str, Any]
@@ -59,9 +59,10 @@ def rises(world: World, before: Status, after: Status) -> None:
     old, new = before.get("run"), after.get("run")
     if new and new.get("firstWeightAt"):
         candidate, ready = after["candidate"], truth.endpoints(world, after["stable"]["revision"])
-        if candidate["weight"] not in (0, new["weight"]) and not (candidate["weight"] == 100 and not ready):
-            if new["stage"] != "RollingBack" and not world.lag:
-                breach("I5", f"weight {candidate['weight']} is not of the plan: {new['weight']}")
+        carried = candidate["weight"] == 100 and not ready
+        settled = new["stage"] != "RollingBack" and not world.lag
+        if candidate["weight"] not in (0, new["weight"]) and not carried and settled:
+            breach("I5", f"weight {candidate['weight']} is not of the plan: {new['weight']}")
     if not old or old.get("full") or (new and new.get("full")):
         return
     same = new is not None and new["id"] == old["id"]

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairway.core import names
-from tests.fakes.controllers import ready as ready
+from tests.fakes.controllers import ready
 from tests.fakes.world import World
 
 MODEL = "churn"
 
 
-class Violation(AssertionError):
+class ViolationError(AssertionError):
     """An invariant does not hold."""
 
     def __init__(self, rule: str, words: str) -> None:
@@ -28,7 +28,7 @@ KNOWN: list[str] = []
 def breach(rule: str, words: str) -> None:
     """Say that an invariant does not hold."""
     if not any(re.search(pattern, f"{rule}: {words}") for pattern in KNOWN):
-        raise Violation(rule, words)
+        raise ViolationError(rule, words)
 
 
 def endpoints(world: World, revision: str) -> int:

@@ -15,8 +15,9 @@ from fairway.core.build.disruption import disruption_budget
 from fairway.core.build.record import controller_revision
 from fairway.core.build.route import http_route
 from fairway.core.build.service import entry_service, revision_service
-from fairway.core.desired import desired, routed_by
+from fairway.core.desired import Routing, desired
 from fairway.core.revision import Record
+from fairway.core.routing import routed_by
 from fairway.core.target import find_record, make_record
 
 OWNER = Owner("ml", "churn", "uid-1")
@@ -319,7 +320,8 @@ def run(**more):
 
 
 def children(status, asked=None, default=None):
-    return desired(OWNER, asked or spec(), status, RECORDS, default)
+    asked = asked or spec()
+    return desired(OWNER, asked, status, RECORDS, Routing(routed_by(asked, default)))
 
 
 def named(wanted):

@@ -234,6 +234,8 @@ def test_probes_and_service_use_the_metrics_port(render: Render) -> None:
 
 def test_the_charts_defaults_are_the_operators(render: Render) -> None:
     config = config_of(render())
+    own = config.pop("fetchImage")
+    assert own == only(render(), "Deployment")["spec"]["template"]["spec"]["containers"][0]["image"]
     assert Settings.model_validate(config) == Settings()
     assert {"namespaces", "settle", "scaleDownDelay", "lease", "port", "workers", "logLevel"} <= set(config)
 
@@ -262,7 +264,7 @@ def test_a_changed_configuration_restarts_the_operator(render: Render) -> None:
         annotations = only(render(*sets), "Deployment")["spec"]["template"]["metadata"]["annotations"]
         return str(annotations["checksum/config"])
 
-    assert checksum() == checksum("image.tag=dev")
+    assert checksum() == checksum("podLabels.team=ml")
     assert checksum() != checksum("workers=8")
 
 
