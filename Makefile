@@ -69,7 +69,11 @@ crds: $(ENVIRONMENT) ## Write the CRDs anew, from the models to crds/ and the ch
 
 .PHONY: unit
 unit: $(ENVIRONMENT) $(HELM) ## Run every test that needs no cluster
-	$(RUN) pytest -m "not e2e"
+	$(RUN) pytest -m "not e2e and not hunt"
+
+.PHONY: hunt
+hunt: $(ENVIRONMENT) ## Drive the engine at random against the invariants, for minutes
+	$(RUN) pytest -m hunt
 
 # --- cluster ----------------------------------------------------------------------------------------------------
 

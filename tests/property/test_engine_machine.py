@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.property.machine import EngineMachine
@@ -23,4 +24,4 @@ EngineMachine.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )
-TestEngine = EngineMachine.TestCase
+TestEngine = pytest.mark.hunt(EngineMachine.TestCase)
