@@ -55,7 +55,9 @@ def test_requests_and_passes_are_counted(metrics):
 async def test_probes_and_metrics_are_served(metrics):
     ready = False
     runner = await serve(0, metrics, lambda: ready)
-    base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    # Port 0 is another one for IPv4 than for IPv6.
+    port = next(address[1] for address in runner.addresses if ":" not in address[0])
+    base = f"http://127.0.0.1:{port}"
     try:
         async with aiohttp.ClientSession() as session:
 
