@@ -37,7 +37,7 @@ async def test_s34_s37_what_is_edited_or_deleted_by_hand_is_restored(ns: Namespa
 
 async def test_s33_s34_the_autoscaler_owns_the_size_and_both_tracks_have_one(ns: Namespace) -> None:
     """Given stable at 4 by load, when 1.1.0 comes, then it starts with its share and promotion does not shrink."""
-    scaling = {"minReplicas": 1, "maxReplicas": 5, "behavior": {"scaleDown": {"stabilizationWindowSeconds": 3600}}}
+    scaling = {"minReplicas": 1, "maxReplicas": 5, "behavior": {"scaleDown": {"selectPolicy": "Disabled"}}}
     await ns.apply(routed(ns, "1.0.0", scaling=scaling))
     status = await ns.healthy("1.0.0")
     stable = f"churn-{status['stable']['revision']}"
