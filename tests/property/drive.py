@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
-from tests.fakes.world import Behaviour, Killed, World
+from tests.fakes.world import Behaviour, Killed, RestlessError, World
 from tests.property import moves, truth
 from tests.property.referee import Referee
 from tests.property.truth import MODEL, breach
@@ -33,6 +33,8 @@ def live(world: World, seconds: float) -> None:
         except Killed:
             world.kill_at = None
             world.restart()
+        except RestlessError as error:
+            return breach("I7", str(error))
 
 
 def operator_looks(world: World) -> None:

@@ -5,72 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import rule
 
-from tests.fakes.world import Behaviour, Fault, World
 from tests.property import moves, truth
-from tests.property.drive import at_rest, become_calm, live, operator_looks
-from tests.property.referee import Referee
+from tests.property.core import RolloutMachine
 from tests.property.truth import MODEL
 
-GATE = "risk"
 
-
-class EngineMachine(RuleBasedStateMachine):
+class EngineMachine(RolloutMachine):
     """Everything that may happen around one ModelDeployment."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.world = World()
-        self.world.analysis = self.oracle = moves.Oracle()
-        self.world.restart()
-        self.referee = Referee(self.world)
-        self.asked: dict[str, Any] = {}
-        self.commanded = 0
-
     # --- the user ----------------------------------------------------------------------------------------------
-
-    @initialize(
-        gateway=st.sampled_from([True, True, True, False]),
-        judged=st.sampled_from([True, True, False]),
-        steps=st.sampled_from(sorted(moves.STEPS)),
-        scaling=st.sampled_from(sorted(moves.SCALINGS)),
-        rollout=st.sampled_from([{}, *moves.ROLLOUTS]),
-        grace=st.sampled_from([0.0, 20.0]),
-    )
-    def create(
-        self, gateway: bool, judged: bool, steps: str, scaling: str, rollout: dict[str, Any], grace: float
-    ) -> None:
-        self.asked = {
-            "version": "1.0.0", "gateway": gateway, "judged": judged, "steps": steps, "scaling": scaling,
-            "rollout": rollout,
-        }  # fmt: skip
-        self.world.grace = grace
-        self._apply()
-        self.world.annotate("example.com/theirs", "hunter2")
-        self._look()
-
-    @rule(version=moves.version)
-    def ask_for_version(self, version: str) -> None:
-        self._apply(version=version)
-        self._look()
-
-    @rule(version=moves.version, verdict=moves.verdict, seconds=moves.seconds)
-    def try_version(self, version: str, verdict: moves.Verdict, seconds: int) -> None:
-        self._apply(version=version)
-        self.oracle.verdict = verdict
-        self._live(seconds)
-
-    @rule(version=moves.version)
-    def bring_through(self, version: str) -> None:
-        """A good version goes all the way, gates and all."""
-        self._apply(version=version, paused=None, state=None)
-        self.world.behaviours.pop(version, None)
-        self.oracle.verdict = moves.HEALTHY
-        for _ in range(3):
-            self._live(150)
-            self._command("approve", "{run}/risk by alice: fine")
-        self._live(60)
 
     @rule(facet=st.sampled_from(["steps", "scaling", "rollout", "judged"]), data=st.data())
     def edit(self, facet: str, data: st.DataObject) -> None:
@@ -86,18 +31,17 @@ class EngineMachine(RuleBasedStateMachine):
         self._apply(paused=paused or None)
         self._look()
 
-    @rule(state=st.sampled_from(["Suspended", None, None]))
-    def suspend(self, state: str | None) -> None:
+    @rule(state=st.sampled_from(["Suspended", None, None]), seconds=moves.seconds)
+    def suspend(self, state: str | None, seconds: int) -> None:
         self._apply(state=state)
-        self._look()
+        self._live(seconds)
 
     @rule(
         command=st.sampled_from(["promote", "promote-full", "abort", "retry", "rollback"]),
-        about=st.sampled_from(["now", "now", "now", "before", "nonsense"]),
+        about=st.sampled_from(["{before}", "run-99", "{run}; rm -rf /\n"]),
     )
-    def command(self, command: str, about: str) -> None:
-        target = {"now": "{run}", "before": "run-1", "nonsense": "{run}; rm -rf /\n"}[about]
-        self._command(command, target + ("/{step}" if command == "promote" else ""))
+    def wrong_command(self, command: str, about: str) -> None:
+        self._command(command, about + ("/{step}" if command == "promote" else ""))
 
     @rule(
         yes=st.booleans(),
@@ -127,39 +71,6 @@ class EngineMachine(RuleBasedStateMachine):
 
     # --- the world ---------------------------------------------------------------------------------------------
 
-    @rule(seconds=moves.seconds)
-    def time_passes(self, seconds: int) -> None:
-        self._live(seconds)
-
-    @rule(seconds=moves.seconds)
-    def more_time_passes(self, seconds: int) -> None:
-        self._live(seconds)
-
-    @rule(verdict=moves.verdict, seconds=moves.seconds)
-    def the_samples_say(self, verdict: moves.Verdict, seconds: int) -> None:
-        self.oracle.verdict = verdict
-        self._live(seconds)
-
-    @rule(version=moves.version, behaviour=moves.behaviour, again=st.booleans(), seconds=moves.seconds)
-    def pods_behave(self, version: str, behaviour: Behaviour, again: bool, seconds: int) -> None:
-        """Pods of a version behave so from now on, those that run included, or only new ones."""
-        self.world.behaviours[version] = behaviour
-        if again:
-            for pod in self.world.pods(version):
-                self.world.evict(pod)
-        self._live(seconds)
-
-    @rule(leave=st.booleans(), most=st.integers(1, 4), version=moves.version)
-    def pods_are_evicted(self, leave: bool, most: int, version: str) -> None:
-        for pod in self.world.pods(version)[:most]:
-            self.world.evict(pod, leave=leave)
-        self._look()
-
-    @rule(demand=st.integers(0, 12))
-    def load_changes(self, demand: int) -> None:
-        self.world.demand = demand
-        self._look()
-
     @rule(
         lag=st.sampled_from([0.0, 0.5, 4.0, 15.0]),
         refusal=st.sampled_from([None, None, ("NotAllowedByListeners", "no listener allows\nnamespace ml")]),
@@ -188,10 +99,6 @@ class EngineMachine(RuleBasedStateMachine):
 
     # --- the operator and its API server -----------------------------------------------------------------------
 
-    @rule(fault=moves.fault)
-    def something_will_fail(self, fault: Fault) -> None:
-        self.world.faults.append(moves.fresh(fault))
-
     @rule()
     def operator_restarts(self) -> None:
         self.world.restart()
@@ -209,33 +116,3 @@ class EngineMachine(RuleBasedStateMachine):
         self.world.refuse = {kind: error}
         self._live(20)
         self.world.refuse = {}
-
-    # --- in the end --------------------------------------------------------------------------------------------
-
-    def teardown(self) -> None:
-        if self.asked:
-            become_calm(self.world, self.oracle, self.referee)
-
-    # --- helpers -----------------------------------------------------------------------------------------------
-
-    def _apply(self, **change: Any) -> None:
-        self.asked |= change
-        self.referee.bans.asked(self.asked["version"])
-        written = moves.spec(**self.asked)
-        self.world.kubectl_apply({key: value for key, value in written.items() if value is not None})
-
-    def _command(self, command: str, value: str) -> None:
-        status = self.world.model().get("status") or {}
-        run = status.get("run") or {"id": f"run-{status.get('runs', 0)}"}
-        number = int(run["id"].removeprefix("run-"))
-        words = value.format(run=run["id"], step=run.get("step", 0) + 1, before=f"run-{max(1, number - 1)}")
-        self.world.command(command, words)
-        self._look()
-
-    def _live(self, seconds: float) -> None:
-        live(self.world, seconds)
-        at_rest(self.world, self.referee)
-
-    def _look(self) -> None:
-        operator_looks(self.world)
-        at_rest(self.world, self.referee)

@@ -17,7 +17,8 @@ LEAK = 'Head "https://puller:hunter2@registry.example/v2/churn/manifests/1.0.0":
 ENV = [{"name": "TOKEN", "value": "hunter2"}]
 
 version = st.sampled_from(VERSIONS)
-seconds = st.sampled_from([1, 3, 5, 12, 34, 65, 130, 400])
+role = st.sampled_from(["stable", "candidate", "candidate", "former"])
+seconds = st.sampled_from([0, 1, 5, 12, 34, 65, 130, 400])
 
 STEPS: dict[str, list[dict[str, Any]] | None] = {
     "default": None,
@@ -122,6 +123,7 @@ verdict = st.sampled_from(
         HEALTHY,
         HEALTHY,
         Verdict("Healthy", objectives=10),
+        Verdict("Regressed"),
         Verdict("Regressed"),
         Verdict("Regressed", objectives=10),
         Verdict("Undecided"),

@@ -32,10 +32,14 @@ class Bans:
         rolling = (after.get("run") or {}).get("stage") == "RollingBack"
         if rolling and (before.get("run") or {}).get("stage") != "RollingBack":
             self._ban(after["candidate"]["revision"], after["candidate"]["version"], weights)
+        tried, old = after.get("run"), before.get("run")
         for command in ("retry", "restart"):
             value = after.get("commands", {}).get(command)
             if value != before.get("commands", {}).get(command) and after.get("candidate"):
                 self.most.pop(after["candidate"]["revision"], None)
+        opened = tried and tried["id"] != (old or {}).get("id")
+        if opened and after["candidate"]["revision"] in self.most:
+            breach("I2", f"{after['candidate']['version']} was rolled back and is tried again as {tried['id']}")
 
     def _ban(self, revision: str, version: str, weights: dict[str, int]) -> None:
         self.most[revision] = min(weights.get(revision, 0), self.most.get(revision, 100))

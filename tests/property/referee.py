@@ -88,7 +88,15 @@ class Referee:
         if sum(after.values()) != 100:
             breach("I1", f"weights sum to {sum(after.values())}: {after}")
         self.bans.routed(after)
+        self._fence(after)
         self._to_nobody(before, after)
+
+    def _fence(self, weights: dict[str, int]) -> None:
+        """What is written to a route is what the status says: children follow from the stored status alone."""
+        status = self.world.model().get("status") or {}
+        told = {each["revision"]: each["weight"] for each in (status.get("stable"), status.get("candidate")) if each}
+        if any(told.get(revision) != weight for revision, weight in weights.items()):
+            breach("fence", f"the route gets {weights}, the stored status says {told}")
 
     def _to_nobody(self, before: dict[str, int], after: dict[str, int]) -> None:
         """I1 at the write: no weight moves from a revision with ready pods to one without."""
@@ -165,6 +173,7 @@ class Referee:
         self._split(model["spec"], status)
         self._entry(model["spec"], status)
         self._sizes(model["spec"], status)
+        self._acted_on(model["spec"], status)
 
     def _split(self, spec: dict[str, Any], status: dict[str, Any]) -> None:
         weights = truth.routed(self.world)
@@ -213,6 +222,15 @@ class Referee:
         has = found[stable]["spec"].get("replicas", 1) if stable in found else 0
         if has < needed:
             breach("I4", f"stable has {has} replicas, it needs {needed}")
+
+    def _acted_on(self, spec: dict[str, Any], status: dict[str, Any]) -> None:
+        """A regression that is known is acted on, whatever else is wrong with the candidate."""
+        run, held = status.get("run"), (spec.get("rollout") or {}).get("onRegression") == "Pause"
+        if not run or held or not status.get("stable") or run["stage"] == "RollingBack" or self.world.lag:
+            return
+        reading = self.world.analysis.reading(("ml", MODEL), run["id"])
+        if reading is not None and reading.state == "Regressed":
+            breach("rollback", f"{run['id']} goes on although its candidate is Regressed")
 
 
 _NOT_ACTED_ON = ("InvalidSpec", "RuntimeNotFound", "RuntimeIncomplete")
