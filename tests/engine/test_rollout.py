@@ -62,6 +62,22 @@ async def test_s3_a_settled_model_is_left_alone(world: World) -> None:
     assert world.writes[before:] == []
 
 
+async def test_p6_a_promotion_in_five_steps_takes_two_writes_a_step_and_seven(world: World) -> None:
+    one = {"scaling": {"replicas": 1}}
+    world.kubectl_apply(spec("1.0.0", judged=False) | one)
+    await world.wait(10)
+    before = len(world.writes)
+    steps = [{"weight": weight, "for": "10s"} for weight in (5, 20, 40, 60, 80)]
+    world.kubectl_apply(spec("1.1.0", judged=False, steps=steps) | one)
+    await world.wait(90, step=1)
+    status = world.status()
+    assert (status.phase, status.stable and status.stable.version) == ("Healthy", "1.1.0")
+    kinds = [f"{verb} {kind}" for verb, kind, _ in world.writes[before:]]
+    opened = ["status ModelDeployment", "create ControllerRevision", "create Deployment", "create Service"]
+    step = ["status ModelDeployment", "apply HTTPRoute"]
+    assert kinds == [*opened, *step * 5, *step, "apply Service"]
+
+
 async def test_s6_steps_come_in_order_and_only_with_ready_pods(world: World) -> None:
     await serving(world)
     world.behaviours["1.1.0"] = Behaviour(load=10)
@@ -222,6 +238,28 @@ async def test_s25_an_image_that_does_not_exist_never_gets_weight(world: World) 
     assert status.phase == "RolledBack"
     assert world.condition("UpToDate") == ("False", "ImagePull")
     assert world.weights() == {"1.0.0": 100}
+
+
+async def test_s25_a_model_that_cannot_be_fetched_is_rejected_after_the_pull_deadline(world: World) -> None:
+    await serving(world)
+    world.behaviours["1.4.0"] = Behaviour(failing_fetch="permanent: digest mismatch: got sha256:1 wanted sha256:2")
+    world.kubectl_apply(spec("1.4.0", deadlines={"pull": "20s"}))
+    await world.wait(15)
+    assert (world.status().phase, world.weights()) == ("Progressing", {"1.0.0": 100})
+    await world.wait(10)
+    assert world.condition("UpToDate") == ("False", "ModelFetch")
+    assert "model fetch: digest mismatch: got sha256:1" in world.status().message
+
+
+async def test_s25_a_fetch_that_may_yet_succeed_is_waited_for(world: World) -> None:
+    await serving(world)
+    world.behaviours["1.4.0"] = Behaviour(failing_fetch="temporary: the server answered 503")
+    world.kubectl_apply(spec("1.4.0", deadlines={"pull": "20s", "ready": "5m"}))
+    await world.wait(240)
+    assert world.status().phase == "Progressing"
+    assert "the server answered 503" in world.status().message
+    await world.wait(80)
+    assert world.condition("UpToDate") == ("False", "NotReadyInTime")
 
 
 async def test_s25_a_crash_loop_is_rejected_and_named(world: World) -> None:

@@ -28,6 +28,8 @@ class Behaviour:
     oom: bool = False
     last_words: str = ""
     """The termination message of a crash."""
+    failing_fetch: str = ""
+    """The termination message of the init container that fetches the model; it never succeeds."""
 
     @property
     def fine(self) -> bool:
@@ -44,6 +46,8 @@ def pod_status(behaviour: Behaviour, age: float, born: float) -> dict[str, Any]:
     ready = age >= behaviour.load and not behaviour.never_ready
     if behaviour.flap and ready:
         ready = (age - behaviour.load) % sum(behaviour.flap) < behaviour.flap[0]
+    if behaviour.failing_fetch:
+        return {"phase": "Pending", "conditions": [scheduled], "initContainerStatuses": [_failed_fetch(behaviour)]}
     if behaviour.pull_error:
         container["state"] = {"waiting": {"reason": "ImagePullBackOff", "message": behaviour.pull_error}}
         ready = False
@@ -52,6 +56,12 @@ def pod_status(behaviour: Behaviour, age: float, born: float) -> dict[str, Any]:
         ready = _crashed(behaviour, container, age - since)
     conditions = [scheduled, {"type": "Ready", "status": "True" if ready else "False"}]
     return {"phase": "Running", "conditions": conditions, "containerStatuses": [container]}
+
+
+def _failed_fetch(behaviour: Behaviour) -> dict[str, Any]:
+    ended = {"terminated": {"exitCode": 1, "reason": "Error", "message": behaviour.failing_fetch}}
+    waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
+    return {"name": "fetch", "restartCount": 5, "state": waiting, "lastState": ended}
 
 
 def _crashes_from(behaviour: Behaviour) -> float | None:
@@ -73,7 +83,7 @@ def _crashed(behaviour: Behaviour, container: dict[str, Any], down: float) -> bo
 
 def next_change(behaviour: Behaviour, age: float) -> float | None:
     """Age at which a pod's status changes next, if ever."""
-    if behaviour.unschedulable:
+    if behaviour.unschedulable or behaviour.failing_fetch:
         return None
     ages = [behaviour.load]
     since = _crashes_from(behaviour)

@@ -8,11 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 BODY = bytes(range(256)) * 1000
 
 
-def make_certificate(folder):
-    """A self-signed certificate for 127.0.0.1 and localhost: (certificate, key)."""
+def make_certificate(folder, address="127.0.0.1"):
+    """A self-signed certificate for an address and localhost: (certificate, key)."""
     key, crt = folder / "key", folder / "crt"
     kind = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    names = ["-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
+    names = ["-days", "2", "-subj", "/CN=test", "-addext", f"subjectAltName=IP:{address},DNS:localhost"]
     command = ["openssl", *kind, *names, "-keyout", str(key), "-out", str(crt)]
     subprocess.run(command, check=True, capture_output=True)
     return crt, key

@@ -107,7 +107,6 @@ class Run(Tolerant):
     waiting_for: str | None = Field(None, description="What is waited for, for people.")
     deadline: Time | None = Field(None, description="When the waiting ends.")
     first_weight_at: Time | None = Field(None, description="When the candidate got its first requests.")
-    loading_since: Time | None = Field(None, description="Since when its pods load: the clock of deadlines.ready.")
     pull_failing_since: Time | None = Field(None, description="Since when pulls fail: the clock of deadlines.pull.")
     unconfirmed: bool = Field(False, description="The router has not confirmed the weights yet.")
     crash_baseline: int = Field(0, description="Crashes before the first requests, which do not count.")

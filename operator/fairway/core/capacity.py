@@ -1,7 +1,33 @@
 """How many pods each revision gets."""
 
+from typing import NamedTuple
+
 from fairway.api.spec import ModelDeploymentSpec, Scaling
 from fairway.api.status import Run, Status
+
+
+class Size(NamedTuple):
+    """Pods that a revision is to have; ``autoscaled`` ones are only how many it begins with."""
+
+    replicas: int
+    autoscaled: bool
+
+
+def sizes(spec: ModelDeploymentSpec, status: Status) -> dict[str, Size]:
+    """Every revision that has pods, and how many."""
+    if spec.state == "Suspended":
+        return {status.stable.revision: Size(0, False)} if status.stable else {}
+    found: dict[str, Size] = {}
+    scaled = autoscaled(spec)
+    if status.stable:
+        found[status.stable.revision] = Size(stable_floor(spec, status), scaled)
+    if status.run and status.candidate:
+        found[status.candidate.revision] = Size(candidate(spec, status, status.run), scaled)
+    if status.former:
+        found.setdefault(status.former.revision, Size(status.former.replicas, False))
+    for retiring in status.retiring:
+        found.setdefault(retiring.revision, Size(retiring.replicas, False))
+    return found
 
 
 def scaling(spec: ModelDeploymentSpec) -> Scaling:

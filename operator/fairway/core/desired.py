@@ -48,9 +48,9 @@ def desired(
 ) -> list[Child]:
     """All children in the order of their creation: what serves first, the routes to it last."""
     children: list[Child] = []
-    kept = dict.fromkeys([*_live(spec, status), *_remembered(status)])
+    kept = dict.fromkeys([*capacity.sizes(spec, status), *_remembered(status)])
     children.extend(Child(controller_revision(owner, records[rev])) for rev in kept if rev in records)
-    for revision, size in _live(spec, status).items():
+    for revision, size in capacity.sizes(spec, status).items():
         if revision in records:
             children.extend(_revision(owner, spec, status, records[revision], size))
     serving = backends(status)
@@ -74,23 +74,6 @@ def backends(status: Status) -> list[tuple[str, int]]:
     return [(track.revision, track.weight) for track in tracks if track]
 
 
-def _live(spec: ModelDeploymentSpec, status: Status) -> dict[str, tuple[int, bool]]:
-    """Revisions that have pods: their size, and whether an HPA moves it."""
-    scaled = capacity.autoscaled(spec)
-    live: dict[str, tuple[int, bool]] = {}
-    if spec.state == "Suspended":
-        return {status.stable.revision: (0, False)} if status.stable else {}
-    if status.stable:
-        live[status.stable.revision] = (capacity.stable_floor(spec, status), scaled)
-    if status.run and status.candidate:
-        live[status.candidate.revision] = (capacity.candidate(spec, status, status.run), scaled)
-    if status.former:
-        live.setdefault(status.former.revision, (status.former.replicas, False))
-    for retiring in status.retiring:
-        live.setdefault(retiring.revision, (retiring.replicas, False))
-    return live
-
-
 def _remembered(status: Status) -> Iterator[str]:
     if status.candidate:
         yield status.candidate.revision
@@ -102,8 +85,10 @@ def _revision(
 ) -> Iterator[Child]:
     (replicas, scaled), revision, version = size, record.revision, record.version
     restarted = next((restart.at for restart in status.restarts if restart.revision == revision), None)
-    yield Child(deployment(owner, record, restarted), initial_replicas=replicas, replicas=None if scaled else replicas)
+    ours = None if size.autoscaled else size.replicas
+    yield Child(deployment(owner, record, restarted), initial_replicas=size.replicas, replicas=ours)
     yield Child(revision_service(owner, revision, version, record.port))
-    yield Child(disruption_budget(owner, revision, version))
-    if scaled:
-        yield Child(autoscaler(owner, revision, version, capacity.scaling(spec), replicas))
+    if capacity.ceiling(spec) > 1:  # one that allows one pod to go says nothing about a single pod
+        yield Child(disruption_budget(owner, revision, version))
+    if size.autoscaled:
+        yield Child(autoscaler(owner, revision, version, capacity.scaling(spec), size.replicas))

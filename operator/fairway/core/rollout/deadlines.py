@@ -11,22 +11,17 @@ PULL = 120.0
 READY = 1800.0
 
 
-def start_clocks(s: Situation) -> Transition | None:
-    """Note when pulls began to fail and when loading began, so that a crash loop cannot reset a deadline."""
+def note_failing_pull(s: Situation) -> Transition | None:
+    """Note since when its image or model cannot be had, so that a pod that is made anew does not reset the clock."""
     run = s.status.run
     if run is None or run.stage != "Scaling":
         return None
-    update: dict[str, float | None] = {}
     cause = s.candidate.cause
     failing = cause is not None and cause.trouble in ("Pull", "Fetch")
-    if failing != (run.pull_failing_since is not None):
-        update["pull_failing_since"] = s.now if failing else None
-    scheduled = [pod.scheduled_at for pod in s.candidate.present]
-    if run.loading_since is None and scheduled and all(scheduled):
-        update["loading_since"] = s.now
-    if not update:
+    if failing == (run.pull_failing_since is not None):
         return None
-    return Transition(s.status.model_copy(update={"run": run.model_copy(update=update)}))
+    noted = run.model_copy(update={"pull_failing_since": s.now if failing else None})
+    return Transition(s.status.model_copy(update={"run": noted}))
 
 
 def passed(s: Situation) -> Transition | None:
@@ -51,10 +46,15 @@ def ready_seconds(s: Situation) -> float:
 
 
 def ready_deadline(s: Situation, run: Run) -> float | None:
-    """When loading must have ended; None while pods wait for a node."""
-    if run.loading_since is None or any(pod.trouble == "Unschedulable" for pod in s.candidate.present):
+    """When loading must have ended; None while pods wait for a node.
+
+    It counts from the moment when the last pod got its node: a crash loop keeps its pod, so it resets nothing.
+    """
+    pods = s.candidate.present
+    scheduled = [pod.scheduled_at for pod in pods if pod.scheduled_at is not None]
+    if not pods or len(scheduled) < len(pods) or any(pod.trouble == "Unschedulable" for pod in pods):
         return None
-    return run.loading_since + ready_seconds(s)
+    return max(run.since, *scheduled) + ready_seconds(s)
 
 
 def pull_deadline(s: Situation, run: Run) -> float:

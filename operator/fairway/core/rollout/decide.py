@@ -6,10 +6,10 @@ from fairway.api.status import Run, Status
 from fairway.core.rollout.approval import approval_deadline, approve, denied, gate, overdue
 from fairway.core.rollout.crash import cannot_run, lost_its_pods
 from fairway.core.rollout.deadlines import (
+    note_failing_pull,
     passed,
     pull_deadline,
     ready_deadline,
-    start_clocks,
 )
 from fairway.core.rollout.intake import asked_for_another
 from fairway.core.rollout.progress import advance, step_ends
@@ -31,7 +31,7 @@ CHAIN: tuple[Concern, ...] = (
     regressed,
     retry,
     asked_for_another,
-    start_clocks,
+    note_failing_pull,
     passed,
     overdue,
     lost_its_pods,

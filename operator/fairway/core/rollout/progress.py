@@ -53,7 +53,6 @@ def _scaled(s: Situation, run: Run) -> Transition | None:
             "unconfirmed": False,
             "first_weight_at": run.first_weight_at or s.now,
             "crash_baseline": baseline,
-            "loading_since": None,
             "pull_failing_since": None,
         }
     )

@@ -5,7 +5,7 @@ from fairway.core import capacity, names
 from fairway.core.pods import one_line
 from fairway.core.rollout.approval import approval_deadline, gate
 from fairway.core.rollout.conditions import conditions
-from fairway.core.rollout.deadlines import pull_deadline, ready_deadline
+from fairway.core.rollout.deadlines import pull_deadline, ready_deadline, ready_seconds
 from fairway.core.rollout.effective import effective
 from fairway.core.rollout.progress import step_ends
 from fairway.core.rollout.situation import Situation
@@ -13,6 +13,7 @@ from fairway.core.rollout.waiting import pause_reason
 from fairway.core.showing import verdict_status
 
 NUMBERS_EVERY = 30.0
+TOLD_WITHIN = 10.0
 
 
 def report(s: Situation, *, moved: bool, owner_uid: str) -> Status:
@@ -51,10 +52,13 @@ def _lineage(s: Situation) -> tuple[HistoryEntry, ...]:
 
 
 def _count(s: Situation, track: Track | None) -> Track | None:
+    """Count a revision's pods: what it is asked to have, since that is known before its Deployment says so."""
     if track is None:
         return None
-    view = s.observed.track(track.revision)
-    return track.model_copy(update={"replicas": view.replicas if view.exists else 0, "ready": view.ready})
+    view, asked = s.observed.track(track.revision), capacity.sizes(s.spec, s.status).get(track.revision)
+    followed = view.exists and (asked is None or asked.autoscaled)
+    replicas = view.replicas if followed else asked.replicas if asked else 0
+    return track.model_copy(update={"replicas": replicas, "ready": view.ready})
 
 
 def _due(s: Situation, *, moved: bool) -> bool:
@@ -93,7 +97,7 @@ def _waiting(s: Situation) -> Run | None:
         cause = s.candidate.cause
         waiting = f"{s.candidate.ready} of {needed} pods ready" + (f": {cause.message}" if cause else "")
         pulling = run.pull_failing_since is not None and cause is not None and cause.permanent
-        deadline = pull_deadline(s, run) if pulling else ready_deadline(s, run)
+        deadline = pull_deadline(s, run) if pulling else _loading_ends(s, run)
     elif run.stage == "RollingBack":
         waiting = "stable's first ready pod"
     elif gate(run):
@@ -108,6 +112,16 @@ def _waiting(s: Situation) -> Run | None:
         waiting = f"a verdict: {state}" + (f": {s.reading.message}" if s.reading and s.reading.message else "")
     progress = f"{min(run.step + 1, len(run.plan) + 1)}/{len(run.plan) + 1}"
     return run.model_copy(update={"waiting_for": one_line(waiting, 300), "deadline": deadline, "progress": progress})
+
+
+def _loading_ends(s: Situation, run: Run) -> float | None:
+    """When loading must have ended; before there are pods, as if each got its node at once.
+
+    What has been told stands until it is wrong by more than a few seconds: a write for less would tell nobody anything.
+    """
+    due = ready_deadline(s, run) if s.candidate.present else run.since + ready_seconds(s)
+    near = due is not None and run.deadline is not None and abs(due - run.deadline) < TOLD_WITHIN
+    return run.deadline if near else due
 
 
 def _phase(s: Situation, status: Status) -> Phase:
