@@ -265,7 +265,7 @@ def test_crash_at_start(capsys) -> None:
 
 
 async def test_sigterm_finishes_what_is_in_flight(trained: Path) -> None:
-    # Given a real server with a prediction and a stream in flight
+    # Given a real server with two answers in flight, of which the client has seen the beginning
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -276,12 +276,12 @@ async def test_sigterm_finishes_what_is_in_flight(trained: Path) -> None:
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             await until_ready(client)
-            held = asyncio.create_task(client.post("/predict?hold=1", json=SAMPLE))
-            async with client.stream("GET", "/stream?seconds=2") as stream:
+            answer = client.stream
+            async with answer("GET", "/stream?seconds=2") as short, answer("GET", "/stream?seconds=3") as long:
                 # When it is told to end, then both complete and the exit is a good one
                 server.terminate()
-                assert len([line async for line in stream.aiter_lines()]) == 2
-            assert (await held).status_code == 200
+                assert len([line async for line in short.aiter_lines()]) == 2
+                assert len([line async for line in long.aiter_lines()]) == 3
         assert await asyncio.wait_for(server.wait(), 30) == 0
     finally:
         if server.returncode is None:
