@@ -23,6 +23,8 @@ from tests.load.generator import Load, Plan
 ROOT = Path(__file__).resolve().parents[2]
 OPERATOR = "fairway-system"
 IMAGE = "registry.example/churn"
+IDLE = "e2e-idle"
+"""Namespace of the model that nobody touches while the other tests run."""
 Manifest = dict[str, Any]
 
 
@@ -258,6 +260,16 @@ async def fresh_namespace() -> AsyncIterator[Namespace]:
     """A namespace that goes away afterwards; nobody waits for it."""
     name = f"e2e-{uuid.uuid4().hex[:6]}"
     await kubectl("create", "namespace", name)
+    try:
+        async with named_namespace(name) as namespace:
+            yield namespace
+    finally:
+        await kubectl("delete", "namespace", name, "--wait=false")
+
+
+@contextlib.asynccontextmanager
+async def named_namespace(name: str) -> AsyncIterator[Namespace]:
+    """A namespace that is there, or will be."""
     settings = Configuration()
     await config.load_kube_config(environment()["KUBECONFIG"], client_configuration=settings, persist_config=False)
     api = ApiClient(configuration=settings)
@@ -265,4 +277,16 @@ async def fresh_namespace() -> AsyncIterator[Namespace]:
         yield Namespace(name, api)
     finally:
         await api.close()
-        await kubectl("delete", "namespace", name, "--wait=false")
+
+
+async def idle_model(mark: Callable[[], int]) -> None:
+    """Make the model that idles, anew; a ConfigMap notes the audit log's ``mark`` of when it had settled."""
+    await kubectl("delete", "namespace", IDLE, "--ignore-not-found", "--timeout=60s")
+    await kubectl("create", "namespace", IDLE)
+    async with named_namespace(IDLE) as ns:
+        objectives = [{"name": "errors", "errors": {"below": "2%"}}]
+        await ns.apply(model("1.0.0", objectives=objectives, traffic={"hostnames": [ns.host]}))
+        await ns.healthy("1.0.0")
+        await ns.answers()
+        await ns.until("its metrics are seen", lambda s: condition(s, "MetricsReady") == ("True", "Measured"))
+        await kubectl("-n", IDLE, "create", "configmap", "settled", f"--from-literal=mark={mark()}")

@@ -3,15 +3,15 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Self
 
+from tests.e2e import audit
 from tests.e2e.harness import ROOT, environment
 
 Status = dict[str, Any]
 OURS = {
-    "deployments", "services", "httproutes", "controllerrevisions", "poddisruptionbudgets",
-    "horizontalpodautoscalers", "events",
+    "modeldeployments/status", "deployments", "deployments/scale", "services", "httproutes", "controllerrevisions",
+    "poddisruptionbudgets", "horizontalpodautoscalers", "events",
 }  # fmt: skip
 MOST_BYTES = 10 * 1024
 
@@ -22,8 +22,7 @@ class Witness:
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
         self._statuses: dict[str, list[Status]] = {}
-        self._audit = Path(environment()["FAIRWAY_AUDIT_LOG"])
-        self._mark = self._audit.stat().st_size
+        self._mark = audit.mark()
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
 
@@ -45,7 +44,7 @@ class Witness:
         await self._reader
         if kind is None:
             broken = [line for name, story in self._statuses.items() for line in judge(name, story)]
-            broken += foreign_writes(self._audit, self._mark, self._namespace)
+            broken += foreign_writes(self._mark, self._namespace)
             assert broken == []
 
     async def _read(self) -> None:
@@ -117,18 +116,7 @@ def _size(status: Status) -> Iterator[str]:
         yield "I10: the message has more than one line"
 
 
-def foreign_writes(audit: Path, mark: int, namespace: str) -> list[str]:
+def foreign_writes(mark: int, namespace: str) -> list[str]:
     """Writes of the operator to anything that is not its own: I8, from the API server's audit log."""
-    found = []
-    with audit.open("rb") as log:
-        log.seek(mark)
-        for line in log:
-            entry = json.loads(line)
-            about, user = entry.get("objectRef", {}), entry["user"]["username"]
-            if not user.startswith("system:serviceaccount:fairway-system:") or about.get("namespace") != namespace:
-                continue
-            status = about.get("resource") == "modeldeployments" and about.get("subresource") == "status"
-            read = entry["verb"] in ("get", "list", "watch")
-            if not (read or status or about.get("resource") in OURS):
-                found.append(f"I8: {entry['verb']} {about.get('resource')}/{about.get('name')}")
-    return found
+    wrote = [each for each in audit.requests(mark, namespace) if not each.is_read]
+    return [f"I8: {each}" for each in wrote if each.about not in OURS]

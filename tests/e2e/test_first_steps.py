@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import Namespace, condition, environment, kubectl, model, serves
+from tests.e2e import audit
+from tests.e2e.harness import Namespace, condition, kubectl, model, serves
 
 pytestmark = pytest.mark.e2e
 
@@ -33,13 +33,13 @@ async def test_s3_a_settled_model_is_left_alone(ns: Namespace) -> None:
     await ns.apply(spec)
     await ns.healthy("1.0.0")
     before = await _versions(ns)
-    mark = _audit_size()
+    mark = audit.mark()
     await ns.apply(spec)
     await kubectl("-n", "fairway-system", "rollout", "restart", "deployment/fairway")
     await kubectl("-n", "fairway-system", "rollout", "status", "deployment/fairway", "--timeout=90s")
     await asyncio.sleep(20)  # not a hope: the time in which nothing may happen
     assert await _versions(ns) == before
-    assert _writes_since(mark, ns.name) == []
+    assert [str(each) for each in audit.requests(mark, ns.name) if not each.is_read] == []
 
 
 async def test_s5_deleting_a_model_leaves_nothing_behind(ns: Namespace) -> None:
@@ -90,21 +90,3 @@ async def _versions(ns: Namespace) -> dict[str, str]:
     kinds = "md,deployments,services,controllerrevisions,pdb"
     items = json.loads(await kubectl("-n", ns.name, "get", kinds, "-o", "json"))["items"]
     return {f"{i['kind']}/{i['metadata']['name']}": i["metadata"]["resourceVersion"] for i in items}
-
-
-def _audit_size() -> int:
-    return Path(environment()["FAIRWAY_AUDIT_LOG"]).stat().st_size
-
-
-def _writes_since(mark: int, namespace: str) -> list[str]:
-    """Every write of the operator to this namespace since then, from the API server's own audit log."""
-    found = []
-    with Path(environment()["FAIRWAY_AUDIT_LOG"]).open("rb") as log:
-        log.seek(mark)
-        for line in log:
-            entry = json.loads(line)
-            about = entry.get("objectRef", {})
-            operator = entry["user"]["username"].startswith("system:serviceaccount:fairway-system:")
-            if operator and about.get("namespace") == namespace and entry["verb"] not in ("get", "list", "watch"):
-                found.append(f"{entry['verb']} {about.get('resource')}/{about.get('name')}")
-    return found

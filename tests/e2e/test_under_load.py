@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from tests.e2e.harness import OPERATOR, Namespace, condition, kubectl, model, sample, serves
+from tests.load.generator import Load, Plan
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
@@ -64,6 +65,26 @@ async def test_s13_a_change_of_mind_at_half_weight_loses_nothing(ns: Namespace) 
         await ns.until("1.2.0 serves", lambda s: serves(s) == "1.2.0" and not s.get("retiring"), 90)
         result = await load.stop()
     assert result.losses == []
+
+
+async def test_p1_without_a_gateway_nothing_is_lost(ns: Namespace) -> None:
+    """Given no gateway and load on the entry Service, when one version is promoted and one fails, nothing is lost."""
+    judged = {"objectives": [{"name": "errors", "errors": {"below": "2%"}}]}
+    plan = {"rollout": {"steps": [{"weight": 50, "for": "8s"}], "watch": {"for": "5s"}}}
+    await ns.apply(model("1.0.0", **judged, **plan))
+    await ns.healthy("1.0.0")
+    address = (await ns.get("service"))["spec"]["clusterIP"]
+    async with Load(Plan(url=f"http://{address}/predict", rate=100, seconds=240)) as load:
+        await ns.apply(model("1.1.0", **judged, **plan))
+        await ns.until("1.1.0 serves", lambda s: serves(s) == "1.1.0", 90)
+        await ns.until("1.0.0 is gone", lambda s: not s.get("retiring") and not s.get("former"), 90)
+        await ns.apply(model("1.2.0", env={"FAULT_ERROR_SHARE": "0.5"}, **judged, **plan))
+        await ns.until("1.2.0 is out", lambda s: s["phase"] == "RolledBack", 90)
+        await ns.until("its pods are gone", lambda s: not s.get("retiring"), 90)
+        result = await load.stop()
+    assert result.losses == []
+    assert {"1.0.0", "1.1.0", "1.2.0"} <= set(result.by_version)
+    assert result.by_version["1.2.0"]["injected"] > 0
 
 
 async def test_s24_a_breach_in_the_watch_window_returns_at_once(ns: Namespace) -> None:

@@ -53,6 +53,22 @@ async def test_s33_s34_the_autoscaler_owns_the_size_and_both_tracks_have_one(ns:
     assert status["hold"]["replicas"] >= 4
 
 
+async def test_s34_kubectl_scale_is_followed_or_refused(ns: Namespace) -> None:
+    """Given a size that people set, then `kubectl scale` sets it; given an autoscaler, it is refused with why."""
+    await ns.apply(routed(ns, "1.0.0"))
+    await ns.healthy("1.0.0")
+    await kubectl("-n", ns.name, "scale", "md/churn", "--replicas=3")
+    await ns.until("3 ready", lambda s: s["stable"]["ready"] == 3, 60)
+    scaling = {"scaling": {"replicas": 1, "external": True}}
+    await ns.apply(routed(ns, "1.0.0", **scaling))
+    await ns.until("1 left", lambda s: s["stable"]["replicas"] == 1, 60)
+    await kubectl("-n", ns.name, "scale", "md/churn", "--replicas=2")
+    await ns.until("2 ready", lambda s: s["stable"]["ready"] == 2, 60)
+    await ns.apply(routed(ns, "1.0.0", scaling={"minReplicas": 1, "maxReplicas": 3}))
+    said = await kubectl("-n", ns.name, "scale", "md/churn", "--replicas=3", check=False)
+    assert "minReplicas" in said
+
+
 async def test_s38_a_stranger_of_our_name_is_not_adopted(ns: Namespace) -> None:
     """Given somebody's Service named churn, when the model is created, then it says so and the Service is untouched."""
     await kubectl("-n", ns.name, "create", "service", "clusterip", "churn", "--tcp=80")

@@ -81,9 +81,9 @@ def _remembered(status: Status) -> Iterator[str]:
 
 
 def _revision(
-    owner: Owner, spec: ModelDeploymentSpec, status: Status, record: Record, size: tuple[int, bool]
+    owner: Owner, spec: ModelDeploymentSpec, status: Status, record: Record, size: capacity.Size
 ) -> Iterator[Child]:
-    (replicas, scaled), revision, version = size, record.revision, record.version
+    revision, version = record.revision, record.version
     restarted = next((restart.at for restart in status.restarts if restart.revision == revision), None)
     ours = None if size.autoscaled else size.replicas
     yield Child(deployment(owner, record, restarted), initial_replicas=size.replicas, replicas=ours)

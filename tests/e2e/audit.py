@@ -1,0 +1,65 @@
+"""What the operator asked of the API server, from the server's own audit log."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.harness import OPERATOR, environment
+
+READS = ("get", "list", "watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request of the operator. ``about`` is resource[/subresource]; cluster-wide ones have no ``namespace``."""
+
+    verb: str
+    about: str
+    namespace: str
+    name: str
+    code: int
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it asks without changing anything."""
+        return self.verb in READS
+
+    def __str__(self) -> str:
+        """As a person would say it."""
+        return f"{self.verb} {self.about} {self.name}"
+
+
+def log() -> Path:
+    """The audit log."""
+    return Path(environment()["FAIRWAY_AUDIT_LOG"])
+
+
+def mark() -> int:
+    """The log's present end: what is written later comes after it."""
+    return log().stat().st_size
+
+
+def requests(since: int, namespace: str | None = None) -> list[Request]:
+    """Everything that the operator has asked since a mark, of one namespace or of all."""
+    return [found for found in _all(since) if namespace is None or found.namespace == namespace]
+
+
+def _all(since: int) -> Iterator[Request]:
+    user = f"system:serviceaccount:{OPERATOR}:"
+    with log().open("rb") as lines:
+        lines.seek(since)
+        for line in lines:
+            if not line.endswith(b"\n"):
+                return  # still being written
+            entry = json.loads(line)
+            about = entry.get("objectRef", {})
+            if entry["user"]["username"].startswith(user):
+                below = about.get("subresource")
+                yield Request(
+                    verb=entry["verb"],
+                    about=about.get("resource", "") + (f"/{below}" if below else ""),
+                    namespace=about.get("namespace", ""),
+                    name=about.get("name", ""),
+                    code=entry.get("responseStatus", {}).get("code", 0),
+                )

@@ -1,0 +1,59 @@
+"""P6: what a promotion costs the API server, and that a settled model costs it nothing."""
+
+import asyncio
+import json
+import time
+from datetime import datetime
+
+import pytest
+
+from tests.e2e import audit
+from tests.e2e.harness import IDLE, Manifest, Namespace, idle_model, kubectl, model, named_namespace
+
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
+
+MOST_WRITES = 17
+"""Of a promotion in five steps: two for each step, and seven."""
+
+
+async def test_p6_a_promotion_in_five_steps_costs_seventeen_writes_and_no_read(ns: Namespace) -> None:
+    """Given a model that was promoted before, when it goes up in 5 steps, then 17 writes and nothing is read."""
+
+    def spec(version: str, weights: tuple[int, ...]) -> Manifest:
+        steps = [{"weight": weight, "for": "1s"} for weight in weights]
+        one = {"scaling": {"replicas": 1}, "traffic": {"hostnames": [ns.host]}}
+        return model(version, rollout={"steps": steps, "watch": {"for": "0s"}}, **one)
+
+    await ns.apply(spec("1.0.0", ()))
+    await ns.healthy("1.0.0")
+    # The first change of a route or Service that was created turns its ownership into one by apply: once in its life.
+    await ns.apply(spec("1.1.0", ()))
+    await ns.healthy("1.1.0")
+    await ns.until("1.0.0 is gone", lambda s: not s.get("retiring"), 90)
+    mark = audit.mark()
+    await ns.apply(spec("1.2.0", (5, 20, 40, 60, 80)))
+    await ns.healthy("1.2.0", 90)
+    asked = audit.requests(mark, ns.name)
+    writes = [str(each) for each in asked if not each.is_read and each.about != "events"]
+    assert [str(each) for each in asked if each.is_read] == []
+    assert len(writes) <= MOST_WRITES, writes
+    told = [each for each in asked if each.about == "events"]
+    assert len(told) == 1 + 5 + 1, "one Event for each transition"
+
+
+async def test_p6_ten_idle_minutes_cost_nothing() -> None:
+    """Given a settled model with objectives, when ten minutes pass and the operator restarts, then nothing is written.
+
+    `make e2e` makes it before the first test, so that it idles beside them; alone, this test takes its ten minutes.
+    """
+    async with named_namespace(IDLE) as ns:
+        if not await ns.items("modeldeployments"):
+            await idle_model(audit.mark)
+        settled = json.loads(await kubectl("-n", IDLE, "get", "configmap", "settled", "-o", "json"))
+        end = datetime.fromisoformat(settled["metadata"]["creationTimestamp"]).timestamp() + 600
+        while (left := end - time.time()) > 0:
+            await asyncio.sleep(min(left, 5.0))
+        asked = audit.requests(int(settled["data"]["mark"]), IDLE)
+        assert [str(each) for each in asked if not each.is_read] == []
+        assert (await ns.status())["phase"] == "Healthy"
+    await kubectl("delete", "namespace", IDLE, "--wait=false")
