@@ -2,14 +2,13 @@
 
 import asyncio
 
-from tests.e2e import audit
 from tests.e2e.harness import idle_model, install
 
 
 async def prepare() -> None:
     """Install, then begin to idle."""
     await install()
-    await idle_model(audit.mark)
+    await idle_model()
 
 
 asyncio.run(prepare())

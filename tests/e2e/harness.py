@@ -279,8 +279,8 @@ async def named_namespace(name: str) -> AsyncIterator[Namespace]:
         await api.close()
 
 
-async def idle_model(mark: Callable[[], int]) -> None:
-    """Make the model that idles, anew; a ConfigMap notes the audit log's ``mark`` of when it had settled."""
+async def idle_model() -> None:
+    """Make the model that idles, anew."""
     await kubectl("delete", "namespace", IDLE, "--ignore-not-found", "--timeout=60s")
     await kubectl("create", "namespace", IDLE)
     async with named_namespace(IDLE) as ns:
@@ -288,5 +288,3 @@ async def idle_model(mark: Callable[[], int]) -> None:
         await ns.apply(model("1.0.0", objectives=objectives, traffic={"hostnames": [ns.host]}))
         await ns.healthy("1.0.0")
         await ns.answers()
-        await ns.until("its metrics are seen", lambda s: condition(s, "MetricsReady") == ("True", "Measured"))
-        await kubectl("-n", IDLE, "create", "configmap", "settled", f"--from-literal=mark={mark()}")

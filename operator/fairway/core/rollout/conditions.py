@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from fairway.api.status import Condition, Status
+from fairway.core.rollout.progress import settled_at
 from fairway.core.rollout.situation import Situation
 from fairway.core.rollout.waiting import pause_reason
 from fairway.core.verdict import Reading
@@ -77,8 +78,13 @@ def _route(s: Situation) -> Raw:
         return "RouteReady", "Unknown", "Pending", "the HTTPRoute is not there yet"
     if route.accepted:
         return "RouteReady", "True", "Accepted", "the gateway serves the route"
-    state: State = "Unknown" if route.reason == "Pending" else "False"
-    return "RouteReady", state, route.reason, route.message
+    if route.reason != "Pending":
+        return "RouteReady", "False", route.reason, route.message
+    old = next((c for c in s.status.conditions if c.type == "RouteReady"), None)
+    if old and s.now < (settled_at(s) or s.now):
+        # A gateway takes a moment for each change of weights: that is no news.
+        return "RouteReady", old.status, old.reason, old.message
+    return "RouteReady", "Unknown", route.reason, route.message
 
 
 def _metrics(s: Situation, status: Status) -> Raw:

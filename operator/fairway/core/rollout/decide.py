@@ -12,7 +12,7 @@ from fairway.core.rollout.deadlines import (
     ready_deadline,
 )
 from fairway.core.rollout.intake import asked_for_another
-from fairway.core.rollout.progress import advance, step_ends
+from fairway.core.rollout.progress import advance, settled_at, step_ends
 from fairway.core.rollout.regression import regressed
 from fairway.core.rollout.report import NUMBERS_EVERY, report
 from fairway.core.rollout.retire import delay_passed, hold_ended, window_closed
@@ -86,6 +86,8 @@ def _wake(s: Situation) -> float | None:
         times.append(status.hold.until)
     if status.run:
         times.extend(_run_wakes(s, status.run))
+    elif s.gateway and (settled := settled_at(s)) is not None:
+        times.append(settled)
     future = [time for time in times if time > s.now]
     return min(future, default=None)
 

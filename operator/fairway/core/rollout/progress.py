@@ -80,6 +80,14 @@ def _confirmed(s: Situation, run: Run) -> Transition | None:
     return Transition(s.status.model_copy(update={"run": run.model_copy(update=update)}))
 
 
+def settled_at(s: Situation) -> float | None:
+    """When the router must have taken the weights that were written last; None before the first."""
+    status = s.status
+    if status.run:
+        return status.run.since + s.policy.settle
+    return status.history[0].ended_at + s.policy.settle if status.history else None
+
+
 def route_confirmed(s: Situation) -> bool:
     """Whether the router has accepted the route that carries the stored weights."""
     route = s.observed.route
