@@ -115,13 +115,14 @@ def _waiting(s: Situation) -> Run | None:
 
 
 def _loading_ends(s: Situation, run: Run) -> float | None:
-    """When loading must have ended; before there are pods, as if each got its node at once.
+    """When loading must have ended; until the pods have nodes, as if each got its node at once.
 
     What has been told stands until it is wrong by more than a few seconds: a write for less would tell nobody anything.
     """
-    due = ready_deadline(s, run) if s.candidate.present else run.since + ready_seconds(s)
-    near = due is not None and run.deadline is not None and abs(due - run.deadline) < TOLD_WITHIN
-    return run.deadline if near else due
+    if any(pod.trouble == "Unschedulable" for pod in s.candidate.present):
+        return None
+    due = ready_deadline(s, run) or run.since + ready_seconds(s)
+    return run.deadline if run.deadline is not None and abs(due - run.deadline) < TOLD_WITHIN else due
 
 
 def _phase(s: Situation, status: Status) -> Phase:
