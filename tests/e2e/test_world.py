@@ -64,8 +64,8 @@ async def test_s34_kubectl_scale_is_followed_or_refused(ns: Namespace) -> None:
     await ns.until("1 left", lambda s: s["stable"]["replicas"] == 1, 60)
     await kubectl("-n", ns.name, "scale", "md/churn", "--replicas=2")
     await ns.until("2 ready", lambda s: s["stable"]["ready"] == 2, 60)
-    await ns.apply(routed(ns, "1.0.0", scaling={"minReplicas": 1, "maxReplicas": 3}))
-    said = await kubectl("-n", ns.name, "scale", "md/churn", "--replicas=3", check=False)
+    await ns.apply(model("1.0.0", scaling={"minReplicas": 1, "maxReplicas": 3}), name="auto")
+    said = await kubectl("-n", ns.name, "scale", "md/auto", "--replicas=3", check=False)
     assert "minReplicas" in said
 
 
