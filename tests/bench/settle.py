@@ -71,10 +71,9 @@ async def measure(times: int) -> list[tuple[float, float]]:
                 weights = (100, 0) if to == 0 else (0, 100)
                 await kubectl("apply", "-f", "-", stdin=json.dumps(route(ns, weights)))
                 moves.append((time.time(), SIDES[1 - to], SIDES[to]))
-                print(f"\r{number + 1}/{times} moves", end="", flush=True)
+                print(f"move {number + 1} of {times}", flush=True)
             await asyncio.sleep(LONGEST)
             samples = (await load.stop()).samples
-    print()
     found = []
     for at, former, new in moves:
         late = [s.at - at for s in samples if s.version == former and at <= s.at < at + LONGEST]

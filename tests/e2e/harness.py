@@ -218,16 +218,19 @@ class Namespace:
         about.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
         return [(e["reason"], e["message"]) for e in about]
 
-    async def answers(self, seconds: float = 20.0) -> None:
-        """Wait until the gateway serves this model."""
+    async def answers(self, seconds: float = 20.0, url: str | None = None) -> None:
+        """Wait until the gateway serves this model, or what else is asked by its URL."""
         end = time.monotonic() + seconds
         headers = {"Host": self.host, "Content-Type": "application/json"}
         async with aiohttp.ClientSession() as session:
             while True:
-                async with session.post(self.url, headers=headers, data=sample()) as answer:
-                    if answer.status == 200:
-                        return
-                    assert time.monotonic() < end, f"the gateway answers {answer.status}: {await answer.text()}"
+                said = "nobody listens"
+                with contextlib.suppress(aiohttp.ClientConnectorError):
+                    async with session.post(url or self.url, headers=headers, data=sample()) as answer:
+                        if answer.status == 200:
+                            return
+                        said = f"{answer.status}: {await answer.text()}"
+                assert time.monotonic() < end, f"the model does not answer: {said}"
                 await asyncio.sleep(0.2)
 
     @property

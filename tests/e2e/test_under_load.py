@@ -73,8 +73,10 @@ async def test_p1_without_a_gateway_nothing_is_lost(ns: Namespace) -> None:
     plan = {"rollout": {"steps": [{"weight": 50, "for": "8s"}], "watch": {"for": "5s"}}}
     await ns.apply(model("1.0.0", **judged, **plan))
     await ns.healthy("1.0.0")
-    address = (await ns.get("service"))["spec"]["clusterIP"]
-    async with Load(Plan(url=f"http://{address}/predict", rate=100, seconds=240)) as load:
+    url = f"http://{(await ns.get('service'))['spec']['clusterIP']}/predict"
+    await ns.answers(url=url)
+    # A Service splits connections, not requests: clients that keep theirs alive stay with the pods they know.
+    async with Load(Plan(url=url, rate=100, seconds=240, headers={"connection": "close"})) as load:
         await ns.apply(model("1.1.0", **judged, **plan))
         await ns.until("1.1.0 serves", lambda s: serves(s) == "1.1.0", 90)
         await ns.until("1.0.0 is gone", lambda s: not s.get("retiring") and not s.get("former"), 90)
