@@ -109,6 +109,17 @@ async def test_s6_steps_come_in_order_and_only_with_ready_pods(world: World) -> 
     assert [entry.outcome for entry in world.status().history] == ["Promoted", "Promoted"]
 
 
+async def test_i10_history_says_where_a_model_came_from_but_no_signature(world: World) -> None:
+    digest = "sha256:" + "a" * 64
+    signed = {"uri": "https://models.example/churn.tar.gz?X-Signature=geheim", "digest": digest}
+    written = spec("1.0.0")
+    world.kubectl_apply(written | {"model": written["model"] | signed})
+    await world.wait(5)
+    entry = world.status().history[0]
+    assert (entry.uri, entry.digest) == ("https://models.example/churn.tar.gz", digest)
+    assert "geheim" not in world.status().model_dump_json()
+
+
 async def test_p3_missing_evidence_holds(world: World) -> None:
     await serving(world)
     world.kubectl_apply(spec("1.1.0"))

@@ -95,7 +95,7 @@ class World(Controllers):
             recorder=self,
             analysis=self.analysis,  # type: ignore[arg-type]
             clock=self,
-            defaults=Defaults(gateway=None, policy=Policy()),
+            defaults=Defaults(gateway=None, fetch_image="registry.example/fairway:0", policy=Policy()),
         )
         for manifest in self.objects.values():
             self.store.put(manifest)

@@ -158,6 +158,8 @@ class HistoryEntry(Tolerant):
     revision: str = Field(description="The revision that was tried.")
     version: str = Field(description="The model's version in it.")
     image: str | None = Field(None, description="Its image.")
+    uri: str | None = Field(None, description="From model.uri, without a query: that may be a signature.")
+    digest: str | None = Field(None, description="From model.digest.")
     commit: str | None = Field(None, description="From model.source.commit.")
     data_version: str | None = Field(None, description="From model.data.version.")
     started_at: Time = Field(description="When the run began.")

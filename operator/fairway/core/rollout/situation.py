@@ -153,6 +153,8 @@ def history(s: Situation, run: Run, track: Track, outcome: str, reason: str) -> 
             "revision": track.revision,
             "version": track.version,
             "image": record.image if record else None,
+            "uri": lineage.get("uri", "").partition("?")[0] or None,
+            "digest": lineage.get("digest"),
             "commit": lineage.get("source", {}).get("commit"),
             "dataVersion": lineage.get("data", {}).get("version"),
             "startedAt": run.started_at,
