@@ -196,6 +196,8 @@ async def test_watch_keeps_a_share_and_on_breach_pause_stays(world: World) -> No
     watch = {"for": "10m", "keep": "50%", "onBreach": "Pause"}
     world.kubectl_apply(spec("1.1.0", steps=[], watch=watch))
     await world.wait(10)
+    assert len(world.pods("1.0.0")) == 4  # requests in flight
+    await world.wait(30)
     assert len(world.pods("1.0.0")) == 2
     world.say("Regressed", objectives=BAD)
     await world.wait(60)

@@ -165,7 +165,7 @@ def the_words_of_the_registry_are_repeated(patch: pytest.MonkeyPatch) -> None:
 )
 def test_a_broken_engine_is_caught(engine: Break, rules: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine(monkeypatch)
-    monkeypatch.setattr(truth, "KNOWN", [f"^(?!({rules}):)"])  # nothing else may catch it
+    monkeypatch.setattr(truth, "OVERLOOKED", [f"^(?!({rules}):)"])  # nothing else may catch it
     with pytest.raises(ViolationError, match=f"^({rules}):"):
         run_state_machine_as_test(RolloutMachine, settings=BOUND)
 

@@ -66,6 +66,8 @@ def become_calm(world: World, oracle: moves.Oracle, referee: Referee) -> None:
     live(world, CALM)
     at_rest(world, referee)
     status, spec = world.status(), world.model()["spec"]
+    if status.stable and not truth.recorded(world, status.stable.revision):
+        return  # somebody has deleted what it is made from: it may be lost
     if status.phase not in CALM_ENDS:
         breach("I9", f"{status.phase} after {CALM:.0f} s of calm: {status.message}")
     if status.phase == "Paused" and not spec.get("paused") and "approval" not in status.message:

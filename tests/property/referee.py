@@ -129,8 +129,13 @@ class Referee:
                 breach("I4", f"{revision} has weight {weight} and shrinks from {had} to {has} of {total}")
             return
         since = self.world.time - self.last_exposed.get(revision, float("-inf"))
-        if since < DELAY and not self.world.lag:
+        if revision not in self._in_use() and since < DELAY and not self.world.lag:
             breach("I6", f"{revision} shrinks from {had} to {has}, {since:.0f} s after its last weight")
+
+    def _in_use(self) -> set[str]:
+        """Revisions whose size is what their share of the requests needs."""
+        status = self.world.model().get("status") or {}
+        return {each["revision"] for each in (status.get("stable"), status.get("run") and status["candidate"]) if each}
 
     def _service_gone(self, write: Write) -> None:
         revision = write.name.removeprefix(f"{MODEL}-")
@@ -218,6 +223,8 @@ class Referee:
         if not status.get("stable") or spec.get("state") == "Suspended":
             return
         stable = status["stable"]["revision"]
+        if not truth.recorded(self.world, stable):
+            return
         needed = truth.size(spec, (status.get("run") or {}).get("size", 0))
         has = found[stable]["spec"].get("replicas", 1) if stable in found else 0
         if has < needed:

@@ -42,7 +42,7 @@ def said(type_, status="True", generation=2, reason="Why", message="because"):
 
 def test_nothing_there_is_an_empty_view():
     seen = observe("churn", [])
-    assert (dict(seen.tracks), dict(seen.records), seen.route, seen.entry_revision) == ({}, {}, None, None)
+    assert (dict(seen.tracks), dict(seen.records), seen.route, seen.entry) == ({}, {}, None, None)
     assert seen.track("aaaaaaaaaa") == seen.track(None) == TrackView()
 
 
@@ -73,9 +73,9 @@ def test_records_are_read_back():
 def test_the_entry_service_is_the_one_of_the_models_own_name():
     one = child("Service", "churn", None, spec={"selector": {names.REVISION: "bbbbbbbbbb"}})
     other = child("Service", spec={"selector": {names.REVISION: "aaaaaaaaaa"}})
-    assert observe("churn", [one, other]).entry_revision == "bbbbbbbbbb"
+    assert observe("churn", [one, other]).entry == "bbbbbbbbbb"
     whole = child("Service", "churn", None, spec={"selector": {names.OWNER: "uid-1"}})
-    assert observe("churn", [whole, other]).entry_revision is None
+    assert observe("churn", [whole, other]).entry == ""
 
 
 def test_why_a_write_was_refused_is_passed_on():

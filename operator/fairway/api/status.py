@@ -39,7 +39,9 @@ class Former(Tolerant):
 
     revision: str = Field(description="The revision's name.")
     version: str = Field(description="The model's version in it.")
-    replicas: int = Field(description="Pods that stay warm.")
+    replicas: int = Field(description="Pods that it had; it keeps them all for the scale-down delay.")
+    kept: int | None = Field(None, description="Pods that stay warm after it, where watch.keep lets some go.")
+    shrinks_at: Time | None = Field(None, description="When that is.")
     run: str = Field(description="The run that replaced it.")
     promoted_at: Time = Field(description="When the window opened.")
     until: Time = Field(description="When it closes.")

@@ -7,26 +7,31 @@ from fairway.api.status import Run, Status
 
 
 class Size(NamedTuple):
-    """Pods that a revision is to have; ``autoscaled`` ones are only how many it begins with."""
+    """Pods that a revision is to have; ``autoscaled`` ones are only how many it begins with.
+
+    What has just lost its weight loses no pod (``shrinks`` False): there may be more of them than had been seen.
+    """
 
     replicas: int
-    autoscaled: bool
+    autoscaled: bool = False
+    shrinks: bool = True
 
 
 def sizes(spec: ModelDeploymentSpec, status: Status) -> dict[str, Size]:
     """Every revision that has pods, and how many."""
     if spec.state == "Suspended":
-        return {status.stable.revision: Size(0, False)} if status.stable else {}
+        return {status.stable.revision: Size(0)} if status.stable else {}
     found: dict[str, Size] = {}
-    scaled = autoscaled(spec)
+    scaled, former = autoscaled(spec), status.former
     if status.stable:
         found[status.stable.revision] = Size(stable_floor(spec, status), scaled)
     if status.run and status.candidate:
         found[status.candidate.revision] = Size(candidate(spec, status, status.run), scaled)
-    if status.former:
-        found.setdefault(status.former.revision, Size(status.former.replicas, False))
+    if former:
+        shrunk = former.kept if former.shrinks_at is None else None
+        found[former.revision] = Size(former.replicas, shrinks=False) if shrunk is None else Size(shrunk)
     for retiring in status.retiring:
-        found.setdefault(retiring.revision, Size(retiring.replicas, False))
+        found.setdefault(retiring.revision, Size(retiring.replicas, shrinks=False))
     return found
 
 

@@ -26,6 +26,8 @@ class Child:
     manifest: Manifest
     initial_replicas: int | None = None
     replicas: int | None = None
+    shrinks: bool = True
+    """Whether it may lose pods for ``replicas``; else they are the least that it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def _revision(
     revision, version = record.revision, record.version
     restarted = next((restart.at for restart in status.restarts if restart.revision == revision), None)
     ours = None if size.autoscaled else size.replicas
-    yield Child(deployment(owner, record, restarted), initial_replicas=size.replicas, replicas=ours)
+    yield Child(deployment(owner, record, restarted), size.replicas, ours, size.shrinks)
     yield Child(revision_service(owner, revision, version, record.port))
     if capacity.ceiling(spec) > 1:  # one that allows one pod to go says nothing about a single pod
         yield Child(disruption_budget(owner, revision, version))

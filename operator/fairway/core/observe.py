@@ -66,14 +66,18 @@ class Observed:
     tracks: Mapping[str, TrackView] = field(default_factory=dict)
     records: Mapping[str, Record] = field(default_factory=dict)
     route: RouteView | None = None
-    entry_revision: str | None = None
-    """The revision that the entry Service selects; None when it selects all or does not exist."""
+    entry: str | None = None
+    """The revision that the entry Service selects, empty for all of them; None when there is no entry Service."""
     blocked: str | None = None
     """Why the last write of a child was refused, if it was."""
 
     def track(self, revision: str | None) -> TrackView:
         """Return the view of one revision; an empty one if nothing of it exists."""
         return self.tracks.get(revision or "", TrackView())
+
+    def reaches(self, revision: str) -> bool:
+        """Whether requests may reach a revision: a route names it, or the entry Service selects its pods."""
+        return self.entry in ("", revision) or (self.route is not None and revision in self.route.weights)
 
 
 def observe(model: str, children: Iterable[Mapping[str, Any]], blocked: str | None = None) -> Observed:
@@ -96,7 +100,7 @@ def observe(model: str, children: Iterable[Mapping[str, Any]], blocked: str | No
         elif kind == "HTTPRoute":
             route = _route(model, child)
         elif kind == "Service" and meta["name"] == model:
-            entry = child["spec"].get("selector", {}).get(names.REVISION)
+            entry = child["spec"].get("selector", {}).get(names.REVISION, "")
     tracks = {
         revision: TrackView(revision in deployments, deployments.get(revision, 0), tuple(pods.get(revision, ())))
         for revision in {*pods, *deployments}

@@ -65,8 +65,13 @@ async def _bring(cluster: Cluster, store: Store, child: Child, live: Manifest | 
         store.put(live)
     if child.replicas is None and child.initial_replicas and live["spec"].get("replicas") == 0:
         await _scale(cluster, store, live, child.initial_replicas)  # an autoscaler stands by while there are none
-    if child.replicas is not None and live["spec"].get("replicas") != child.replicas:
+    if child.replicas is not None and _differs(live["spec"].get("replicas", 1), child):
         await _scale(cluster, store, live, child.replicas)
+
+
+def _differs(replicas: int, child: Child) -> bool:
+    assert child.replicas is not None
+    return replicas != child.replicas if child.shrinks else replicas < child.replicas
 
 
 async def _scale(cluster: Cluster, store: Store, live: Manifest, replicas: int) -> None:

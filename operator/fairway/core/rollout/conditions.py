@@ -52,7 +52,7 @@ def _ready(s: Situation, status: Status) -> Raw:
         return "Ready", "Unknown", "Starting", "the first revision is not ready yet"
     if s.suspended or status.stable is None:
         return "Ready", "False", "Suspended", status.message
-    if status.suspended:
+    if status.suspended and status.phase != "Degraded":
         return "Ready", "Unknown", "Resuming", "its pods are on their way"
     if status.stable.ready == 0:
         return "Ready", "False", "NoReadyPods", status.message

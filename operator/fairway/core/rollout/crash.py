@@ -1,7 +1,7 @@
 """A candidate that cannot start or went down: no metrics are needed to see it."""
 
 from fairway.core.rollout.rollback import roll_back
-from fairway.core.rollout.situation import Event, Situation, Transition, split
+from fairway.core.rollout.situation import Event, Situation, Transition, carried, split
 
 CRASH_LIMIT = 3
 
@@ -25,16 +25,10 @@ def lost_its_pods(s: Situation) -> Transition | None:
     run, candidate, stable = s.status.run, s.status.candidate, s.status.stable
     if run is None or candidate is None or stable is None or run.first_weight_at is None or run.stage == "RollingBack":
         return None
-    asked = run.weight
-    if s.candidate.ready == 0:
-        due = 0
-    elif s.stable.ready == 0:
-        due = 100
-    else:
-        due = asked
+    due = carried(s, run.weight)
     if due == candidate.weight:
         return None
-    return Transition(split(s.status, due), (_words(s, due, asked),))
+    return Transition(split(s.status, due), (_words(s, due, run.weight),))
 
 
 def _words(s: Situation, due: int, asked: int) -> Event:

@@ -10,12 +10,13 @@ from fairway.core.rollout.deadlines import (
     passed,
     pull_deadline,
     ready_deadline,
+    schedule_deadline,
 )
 from fairway.core.rollout.intake import asked_for_another
 from fairway.core.rollout.progress import advance, settled_at, step_ends
 from fairway.core.rollout.regression import regressed
 from fairway.core.rollout.report import NUMBERS_EVERY, report
-from fairway.core.rollout.retire import delay_passed, hold_ended, window_closed
+from fairway.core.rollout.retire import delay_passed, hold_ended, kept_warm, still_reached, window_closed
 from fairway.core.rollout.rollback import finish
 from fairway.core.rollout.situation import Concern, Event, Situation, unless_paused
 from fairway.core.rollout.steering import abort, promote, promote_full, restart, retry, rollback, suspend
@@ -42,11 +43,12 @@ CHAIN: tuple[Concern, ...] = (
     unless_paused(undecided),
     unless_paused(advance),
     window_closed,
+    still_reached,
+    kept_warm,
     delay_passed,
     hold_ended,
 )
 """Order is safety first: what takes weight away comes before anything that gives it."""
-
 MOST_TRANSITIONS = 16
 
 
@@ -60,28 +62,30 @@ class Decision:
 
 
 def decide(s: Situation, *, owner_uid: str) -> Decision:
-    """Decide everything that can be decided from one view of the world.
-
-    Weight rises by at most one step per call, since a step starts by waiting for time or pods.
-    """
+    """Decide everything that can be decided from one view of the world; weight rises by at most one step."""
     events: list[Event] = []
-    moved = False
+    stored = s.status
     for _ in range(MOST_TRANSITIONS):
-        transition = next((t for concern in CHAIN if (t := concern(s)) is not None), None)
-        if transition is None:
+        transition = next((found for concern in CHAIN if (found := concern(s)) is not None), None)
+        if transition is None or _rose(stored, s.status):
             break
-        moved = True
         events.extend(transition.events)
         s = s.after(transition)
-    status = report(s, moved=moved, owner_uid=owner_uid)
-    return Decision(status, tuple(events), _wake(s))
+    status = report(s, moved=s.status is not stored, owner_uid=owner_uid)
+    return Decision(status, tuple(events), s.now if transition else _wake(s))
+
+
+def _rose(before: Status, after: Status) -> bool:
+    """Whether a candidate has got more weight by its plan: the world must see it before it gets any more."""
+    weight = before.run.weight if before.run and after.run and before.run.id == after.run.id else 0
+    return after.run is not None and after.run.weight > weight
 
 
 def _wake(s: Situation) -> float | None:
     status = s.status
     times = [retiring.at for retiring in status.retiring]
     if status.former:
-        times.append(status.former.until)
+        times.extend(at for at in (status.former.until, status.former.shrinks_at) if at is not None)
     if status.hold:
         times.append(status.hold.until)
     if status.run:
@@ -93,6 +97,12 @@ def _wake(s: Situation) -> float | None:
 
 
 def _run_wakes(s: Situation, run: Run) -> list[float]:
+    cause = s.candidate.cause
+    unscheduled = cause is not None and cause.trouble == "Unschedulable"
+    return [*_stage_wakes(s, run), *([schedule_deadline(s, run)] if unscheduled else [])]
+
+
+def _stage_wakes(s: Situation, run: Run) -> list[float]:
     if run.stage == "Observing" and gate(run):
         due = approval_deadline(run)
         return [due] if due is not None else []

@@ -36,10 +36,8 @@ def _return_to_stable(s: Situation) -> Transition | None:
     if status.candidate is None:
         return _forget_refusal(status)
     assert status.stable is not None
-    after = close_run(s, "the spec returned to the stable revision")
-    stable = status.stable.model_copy(update={"weight": 100})
-    update = {"stable": stable, "candidate": None, "verdict": None, "refused": None}
-    after = after.model_copy(update=update)
+    update = {"candidate": None, "verdict": None, "refused": None}
+    after = close_run(s, "the spec returned to the stable revision").model_copy(update=update)
     said = f"the spec asks for {status.stable.version} again: it serves everything, {status.candidate.version} is out"
     return Transition(after, (Event("ReturnedToStable", said),))
 
@@ -50,11 +48,12 @@ def _forget_refusal(status: Status) -> Transition | None:
 
 
 def close_run(s: Situation, reason: str) -> Status:
-    """End an open run without a verdict; its candidate's pods keep the scale-down delay."""
+    """End an open run without a verdict: stable has everything, the candidate's pods keep the scale-down delay."""
     status, run, candidate = s.status, s.status.run, s.status.candidate
     if run is None or candidate is None:
         return status
     update = {
+        "stable": status.stable.model_copy(update={"weight": 100}) if status.stable else None,
         "run": None,
         "evidence": None,
         "retiring": retire(s, status, candidate),
@@ -65,12 +64,8 @@ def close_run(s: Situation, reason: str) -> Status:
 
 def open_run(s: Situation, target: Target) -> Transition:
     """Open a run from stable to this revision; one that is open gives way to it."""
-    status = close_run(s, f"{_named(s, target)} was asked for")
-    events = []
-    if s.status.run and s.status.candidate:
-        said = f"{s.status.candidate.version} gives way to {_named(s, target)}"
-        events.append(Event("Superseded", said))
-    status = _close_window(s, status)
+    closed = _given_way(s, target)
+    status = _close_window(s, closed.status)
     first = status.stable is None
     proven = not first and _proven(s, status, target.revision)
     steps = () if first or proven else plan(s)
@@ -80,14 +75,12 @@ def open_run(s: Situation, target: Target) -> Transition:
         since=s.now,
         started_at=s.now,
         plan=steps,
-        size=max(s.stable.replicas, capacity.floor(s.spec)),
+        size=max(s.observed.track(status.stable.revision if status.stable else None).replicas, capacity.floor(s.spec)),
         reason="First" if first else "FastReturn" if proven else None,
     )
     candidate = Track(revision=target.revision, version=target.version, weight=100 if first else 0)
-    stable = status.stable.model_copy(update={"weight": 100}) if status.stable else None
     after = status.model_copy(
         update={
-            "stable": stable,
             "candidate": candidate,
             "run": run,
             "runs": status.runs + 1,
@@ -97,8 +90,23 @@ def open_run(s: Situation, target: Target) -> Transition:
             "retiring": tuple(r for r in status.retiring if r.revision != target.revision),
         }
     )
-    events.append(Event("RunStarted", _announcement(status, target.version, steps, run)))
-    return Transition(after, tuple(events))
+    started = Event("RunStarted", _announcement(status, target.version, steps, run))
+    return Transition(after, (*closed.events, started))
+
+
+def _given_way(s: Situation, target: Target) -> Transition:
+    """Close the open run, if any, for another one. A first revision that already serves is kept: it is stable now."""
+    run, candidate, asked = s.status.run, s.status.candidate, _named(s, target)
+    if run is None or candidate is None:
+        return Transition(s.status)
+    if s.status.stable or not s.candidate.ready:
+        return Transition(
+            close_run(s, f"{asked} was asked for"), (Event("Superseded", f"{candidate.version} gives way to {asked}"),)
+        )
+    why = f"it serves, and {asked} was asked for"
+    entries = history(s, run, candidate, "Promoted", why)
+    kept = s.status.model_copy(update={"stable": candidate, "candidate": None, "run": None, "history": entries})
+    return Transition(kept, (Event("Promoted", f"{candidate.version} is the first revision: {why}"),))
 
 
 def _announcement(status: Status, version: str, plan: tuple[PlanStep, ...], run: Run) -> str:

@@ -6,7 +6,7 @@ from fairway.api.status import Former, Hold, Run, Status
 from fairway.core import capacity
 from fairway.core.desired import backends
 from fairway.core.rollout.approval import approved, gate
-from fairway.core.rollout.situation import Event, Situation, Transition, history, objectives, retire, split
+from fairway.core.rollout.situation import Event, Situation, Transition, carried, history, objectives, retire, split
 from fairway.core.showing import verdict_words
 
 DEFAULT_WATCH = 600.0
@@ -39,8 +39,8 @@ def _scaled(s: Situation, run: Run) -> Transition | None:
         return _promote(s, run)
     if run.plan[run.step].approval:
         return _reach_gate(s, run)
-    if not s.gateway and s.status.retiring:
-        return None  # without a router, pods of a third revision would get requests
+    if not s.gateway and _strangers(s):
+        return None  # without a router, they would get requests
     candidate = s.status.candidate
     assert candidate is not None
     weight = run.plan[run.step].weight
@@ -57,7 +57,13 @@ def _scaled(s: Situation, run: Run) -> Transition | None:
         }
     )
     said = f"{candidate.version} gets {weight}% (step {run.step + 1} of {len(run.plan)}, {s.candidate.ready} ready)"
-    return Transition(split(s.status, weight, run=observing), (Event("WeightChanged", said),))
+    return Transition(split(s.status, carried(s, weight), run=observing), (Event("WeightChanged", said),))
+
+
+def _strangers(s: Situation) -> bool:
+    """Whether a third revision has pods, or a Deployment that could make some."""
+    ours = {track.revision for track in (s.status.stable, s.status.candidate) if track}
+    return any((view.exists or view.present) for revision, view in s.observed.tracks.items() if revision not in ours)
 
 
 def _reach_gate(s: Situation, run: Run) -> Transition:
@@ -176,13 +182,15 @@ def _keep_former(s: Situation, after: Status, before: Status, run: Run) -> Statu
     assert stable is not None
     watch = s.spec.rollout.watch if s.spec.rollout else None
     keep = watch.keep if watch and watch.keep is not None else 1.0
-    window = watch_seconds(s)
+    size, window = s.stable.replicas, watch_seconds(s)
     if window <= 0:
         return after.model_copy(update={"retiring": retire(s, before, stable)})
     former = Former(
         revision=stable.revision,
         version=stable.version,
-        replicas=max(1, math.ceil(s.stable.replicas * keep)),
+        replicas=size,
+        kept=max(1, math.ceil(size * keep)) if keep < 1 else None,
+        shrinks_at=s.now + s.policy.scale_down_delay if keep < 1 else None,
         run=run.id,
         promoted_at=s.now,
         until=s.now + window,

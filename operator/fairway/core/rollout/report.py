@@ -133,11 +133,16 @@ def _phase(s: Situation, status: Status) -> Phase:
     if status.run:
         rolling = status.run.stage == "RollingBack" or (status.refused and status.refused.revision == s.target.revision)
         return "RollingBack" if rolling else "Paused" if pause_reason(s) else "Progressing"
-    if status.suspended:
+    if status.suspended and not _is_lost(s):
         return "Pending"
     if status.stable is None or status.stable.ready == 0:
         return "Degraded"
     return "RolledBack" if status.refused and status.refused.revision == s.target.revision else "Healthy"
+
+
+def _is_lost(s: Situation) -> bool:
+    """Whether nobody knows any more how the stable revision's pods are made."""
+    return s.status.stable is not None and s.status.stable.revision not in s.observed.records
 
 
 def first_is_stuck(s: Situation) -> bool:
@@ -165,8 +170,8 @@ def _message(s: Situation, status: Status, phase: Phase) -> str:
         reason = f": {why.reason}: {why.message}" if why else ""
         return f"{stable.version} serves; {s.target.version} was rolled back{reason}"
     if phase == "Degraded" and stable:
-        cause = s.stable.cause
-        return f"{stable.version} has no ready pod" + (f": {cause.message}" if cause else "")
+        lost = ": its ControllerRevision was deleted" if _is_lost(s) else ""
+        return f"{stable.version} has no ready pod" + (f": {s.stable.cause.message}" if s.stable.cause else lost)
     if stable is None:
         return "waiting for the first revision"
     warm = f"; {status.former.version} stays warm until the watch window ends" if status.former else ""

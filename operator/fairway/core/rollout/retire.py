@@ -3,6 +3,9 @@
 from fairway.api.status import Track
 from fairway.core.rollout.situation import Event, Situation, Transition, retire
 
+RENEWED_EVERY = 5.0
+"""A delay that is renewed lasts so many seconds longer, so that a refused write does not cause one after the other."""
+
 
 def window_closed(s: Situation) -> Transition | None:
     """Let the former revision go when the watch window ends without a breach."""
@@ -17,13 +20,35 @@ def window_closed(s: Situation) -> Transition | None:
     return Transition(after, (Event("WatchEnded", said),))
 
 
-def delay_passed(s: Situation) -> Transition | None:
-    """Forget a revision whose scale-down delay is over, but never one that a route still points at."""
-    routed = s.observed.route.weights if s.observed.route else {}
-    gone = [r for r in s.status.retiring if s.now >= r.at and r.revision not in routed]
-    if not gone:
+def still_reached(s: Situation) -> Transition | None:
+    """Count the delay of a revision anew while requests still reach it: a write that takes it out was refused."""
+    due = s.now + s.policy.scale_down_delay
+    later = due + RENEWED_EVERY
+    retiring = tuple(
+        each.model_copy(update={"at": later}) if each.at < due and s.observed.reaches(each.revision) else each
+        for each in s.status.retiring
+    )
+    former = s.status.former
+    if former and former.shrinks_at is not None and former.shrinks_at < due and s.observed.reaches(former.revision):
+        former = former.model_copy(update={"shrinks_at": later})
+    if retiring == s.status.retiring and former is s.status.former:
         return None
-    kept = tuple(r for r in s.status.retiring if r not in gone)
+    return Transition(s.status.model_copy(update={"retiring": retiring, "former": former}))
+
+
+def kept_warm(s: Situation) -> Transition | None:
+    """Leave the former revision what watch.keep says, once its scale-down delay is over."""
+    former = s.status.former
+    if former is None or former.shrinks_at is None or s.now < former.shrinks_at:
+        return None
+    return Transition(s.status.model_copy(update={"former": former.model_copy(update={"shrinks_at": None})}))
+
+
+def delay_passed(s: Situation) -> Transition | None:
+    """Forget the revisions whose scale-down delay is over."""
+    kept = tuple(each for each in s.status.retiring if s.now < each.at)
+    if kept == s.status.retiring:
+        return None
     return Transition(s.status.model_copy(update={"retiring": kept}))
 
 

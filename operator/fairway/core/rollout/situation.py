@@ -134,6 +134,16 @@ def split(status: Status, weight: int, **more: object) -> Status:
     return status.model_copy(update={"stable": stable, "candidate": candidate, **more})
 
 
+def carried(s: Situation, asked: int) -> int:
+    """Return the candidate's share when this one is asked: no requests go to who has no ready pod while the other has.
+
+    Weights in percent.
+    """
+    if not s.candidate.ready:
+        return 0
+    return asked if s.stable.ready else 100
+
+
 def retire(s: Situation, status: Status, track: Track) -> tuple[Retiring, ...]:
     """Queue a revision without weight for removal after the scale-down delay."""
     view = s.observed.track(track.revision)
