@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from fairway.api.types import _duration, _time
@@ -35,8 +36,9 @@ class Bans:
         tried, old = after.get("run"), before.get("run")
         for command in ("retry", "restart"):
             value = after.get("commands", {}).get(command)
-            if value != before.get("commands", {}).get(command) and after.get("candidate"):
-                self.most.pop(after["candidate"]["revision"], None)
+            tracks = (after.get("candidate"), after.get("stable"))  # without steps it may be promoted at once
+            if value != before.get("commands", {}).get(command):
+                self.most = {each: most for each, most in self.most.items() if each not in _revisions(tracks)}
         opened = tried and tried["id"] != (old or {}).get("id")
         if opened and after["candidate"]["revision"] in self.most:
             breach("I2", f"{after['candidate']['version']} was rolled back and is tried again as {tried['id']}")
@@ -56,6 +58,10 @@ class Bans:
             if weight > most:
                 breach("I2", f"{revision} was rolled back and rises from {most} to {weight}")
             self.most[revision] = weight
+
+
+def _revisions(tracks: Iterable[Status | None]) -> set[str]:
+    return {track["revision"] for track in tracks if track}
 
 
 def rises(world: World, before: Status, after: Status) -> None:
