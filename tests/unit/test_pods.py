@@ -193,3 +193,10 @@ def test_no_text_breaks_out_of_its_line_or_grows(text):
 
 def test_a_long_line_is_cut_visibly():
     assert one_line("x" * 300) == "x" * 199 + "…"
+
+
+def test_a_server_that_keeps_ending_by_itself_is_in_trouble_without_a_crash():
+    ended = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+    seen = read_pod(pod(container(restarts=4, state={"waiting": {"reason": "CrashLoopBackOff"}}, last=ended)))
+    assert (seen.trouble, seen.crashes) == ("Crash", 0)
+    assert seen.message == "the server keeps ending by itself, with exit code 0"

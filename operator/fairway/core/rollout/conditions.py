@@ -116,8 +116,6 @@ _NOT_ASKED: Raw = ("MetricsReady", "Unknown", "NotAsked", "the objectives have n
 def _abnormal(s: Situation, status: Status) -> Iterator[Raw]:
     if status.run:
         yield "Reconciling", "True", "RunOpen", status.message
-    elif status.stable is None and status.phase == "Pending":
-        yield "Reconciling", "True", "Starting", status.message
     pause = pause_reason(s)
     if pause and status.run:
         yield "Paused", "True", pause[0], pause[1]

@@ -11,6 +11,7 @@ from fairway.core.rollout.progress import step_ends
 from fairway.core.rollout.situation import Situation
 from fairway.core.rollout.waiting import pause_reason
 from fairway.core.showing import verdict_status
+from fairway.core.verdict import Reading
 
 NUMBERS_EVERY = 30.0
 TOLD_WITHIN = 10.0
@@ -61,18 +62,16 @@ def _count(s: Situation, track: Track | None) -> Track | None:
     return track.model_copy(update={"replicas": replicas, "ready": view.ready})
 
 
-def _due(s: Situation, *, moved: bool) -> bool:
+def _due(s: Situation, fresh: Reading, *, moved: bool) -> bool:
     """Numbers are written with transitions, with a new verdict, and else at most each 30 s."""
-    stored, fresh = s.status.verdict, s.reading
-    if fresh is None:
-        return False
+    stored = s.status.verdict
     return (
         moved or stored is None or stored.state != verdict_status(fresh).state or fresh.at - stored.at >= NUMBERS_EVERY
     )
 
 
 def _verdict(s: Situation, *, moved: bool) -> VerdictStatus | None:
-    if s.reading is None or not _due(s, moved=moved):
+    if s.reading is None or not _due(s, s.reading, moved=moved):
         return s.status.verdict
     return verdict_status(s.reading)
 
@@ -82,7 +81,7 @@ def _checkpoint(s: Situation, *, moved: bool) -> str | None:
     if not watched:
         return None
     fresh = s.reading is not None and s.status.run is not None and s.reading.run == s.status.run.id
-    return s.reading.checkpoint if s.reading and fresh and _due(s, moved=moved) else s.status.evidence
+    return s.reading.checkpoint if s.reading and fresh and _due(s, s.reading, moved=moved) else s.status.evidence
 
 
 def _waiting(s: Situation) -> Run | None:
@@ -172,7 +171,5 @@ def _message(s: Situation, status: Status, phase: Phase) -> str:
     if phase == "Degraded" and stable:
         lost = ": its ControllerRevision was deleted" if _is_lost(s) else ""
         return f"{stable.version} has no ready pod" + (f": {s.stable.cause.message}" if s.stable.cause else lost)
-    if stable is None:
-        return "waiting for the first revision"
     warm = f"; {status.former.version} stays warm until the watch window ends" if status.former else ""
-    return f"{stable.version} serves{warm}"
+    return f"{stable.version if stable else 'nothing'} serves{warm}"
