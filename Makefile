@@ -68,12 +68,16 @@ crds: $(ENVIRONMENT) ## Write the CRDs anew, from the models to crds/ and the ch
 	cp crds/*.yaml $(CHART_CRDS)/
 
 .PHONY: unit
-unit: $(ENVIRONMENT) $(HELM) ## Run every test that needs no cluster
-	$(RUN) pytest -m "not e2e and not hunt"
+unit: $(ENVIRONMENT) $(HELM) ## Run every test that needs no cluster; every branch of a decision must be covered
+	$(RUN) pytest -m "not e2e and not hunt" --cov
+
+.PHONY: coverage
+coverage: $(ENVIRONMENT) ## Show which branches of a decision no test of the engine takes
+	$(RUN) pytest tests/engine tests/unit -m "not e2e and not hunt" --cov
 
 .PHONY: hunt
-hunt: $(ENVIRONMENT) ## Drive the engine at random against the invariants, for minutes
-	$(RUN) pytest -m hunt
+hunt: $(ENVIRONMENT) ## Drive the engine at random against the invariants, anew each time, for many minutes
+	FAIRWAY_PROPERTY=hunt $(RUN) pytest tests/property/test_engine_machine.py tests/engine/test_mutations.py
 
 # --- cluster ----------------------------------------------------------------------------------------------------
 

@@ -1,12 +1,17 @@
-"""Fixtures that need the cluster. Whoever asks for them is marked e2e."""
+"""Fixtures that need the cluster (whoever asks for them is marked e2e), and Hypothesis' manners."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.e2e.harness import Namespace, fresh_namespace, install, lock
 from tests.e2e.invariants import Witness
+
+# No test fails because the machine is busy.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

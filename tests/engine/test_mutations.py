@@ -17,12 +17,14 @@ from fairway.core.rollout import crash, decide, progress, regression, rollback
 from fairway.core.rollout.situation import Concern, Policy, Situation, Transition
 from fairway.engine import reconciler
 from tests.fakes import world
-from tests.property import truth
+from tests.fakes.world import Behaviour
+from tests.property import moves, truth
 from tests.property.core import RolloutMachine
+from tests.property.moves import Verdict
 from tests.property.truth import ViolationError
 
 BOUND = settings(
-    max_examples=100,
+    max_examples=400,
     stateful_step_count=15,
     deadline=None,
     database=None,
@@ -34,8 +36,6 @@ BOUND = settings(
 )
 
 Break = Callable[[pytest.MonkeyPatch], None]
-
-pytestmark = pytest.mark.hunt
 
 
 def _chain(patch: pytest.MonkeyPatch, sound: Concern, broken: Concern | None) -> None:
@@ -145,7 +145,7 @@ def the_words_of_the_registry_are_repeated(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(decide, "report", broken)
 
 
-@pytest.mark.parametrize(
+every_broken_engine = pytest.mark.parametrize(
     ("engine", "rules"),
     [
         (regression_is_ignored_while_the_candidate_is_down, "rollback"),
@@ -163,12 +163,38 @@ def the_words_of_the_registry_are_repeated(patch: pytest.MonkeyPatch) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
+
+
+def tell(machine: RolloutMachine) -> None:
+    """A story in which each of the broken engines has its chance: promoted, held, down, regressed, refused, stuck."""
+    fine, undecided = Behaviour(), Verdict("Undecided")
+    machine.create(
+        gateway=True, judged=True, steps="two", scaling="four", rollout={"watch": {"for": "1m"}}, grace=0.0, seconds=34
+    )
+    machine.try_version("1.1.0", moves.HEALTHY, Behaviour(load=25), 400)
+    machine.try_version("1.2.0", undecided, fine, 130)
+    machine.pods_behave("candidate", Behaviour(never_ready=True), again=False, verdict=undecided, seconds=12)
+    machine.the_samples_say(Verdict("Regressed"), 130)
+    machine.try_version("2.0.0-rc.1", moves.HEALTHY, Behaviour(pull_error=moves.LEAK), 34)
+    machine.teardown()
+
+
+@every_broken_engine
 def test_a_broken_engine_is_caught(engine: Break, rules: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine(monkeypatch)
     monkeypatch.setattr(truth, "OVERLOOKED", [f"^(?!({rules}):)"])  # nothing else may catch it
     with pytest.raises(ViolationError, match=f"^({rules}):"):
-        run_state_machine_as_test(RolloutMachine, settings=BOUND)
+        tell(RolloutMachine())
 
 
 def test_the_sound_engine_is_not() -> None:
-    run_state_machine_as_test(RolloutMachine, settings=settings(BOUND, max_examples=30))
+    tell(RolloutMachine())
+
+
+@pytest.mark.hunt
+@every_broken_engine
+def test_a_broken_engine_is_found_at_random(engine: Break, rules: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine(monkeypatch)
+    monkeypatch.setattr(truth, "OVERLOOKED", [f"^(?!({rules}):)"])
+    with pytest.raises(ViolationError, match=f"^({rules}):"):
+        run_state_machine_as_test(RolloutMachine, settings=BOUND)
