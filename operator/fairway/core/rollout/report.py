@@ -57,7 +57,7 @@ def _count(s: Situation, track: Track | None) -> Track | None:
     if track is None:
         return None
     view, asked = s.observed.track(track.revision), capacity.sizes(s.spec, s.status).get(track.revision)
-    followed = view.exists and (asked is None or asked.autoscaled)
+    followed = view.exists and (asked is None or asked.autoscaled or not asked.shrinks)
     replicas = view.replicas if followed else asked.replicas if asked else 0
     return track.model_copy(update={"replicas": replicas, "ready": view.ready})
 
