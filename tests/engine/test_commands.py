@@ -234,3 +234,19 @@ async def test_enough_requests_are_shown_as_healthy(world: World) -> None:
     verdict = world.status().verdict
     assert verdict is not None
     assert (verdict.state, verdict.objectives[0].state) == ("Healthy", "Healthy")
+
+
+async def test_a_rollback_does_not_try_what_the_spec_still_asks_for_and_was_aborted(world: World) -> None:
+    await serving(world)
+    world.kubectl_apply(spec("2.0.0", judged=False, steps=[], watch={"for": "0s"}))
+    await world.wait(120)
+    promoted = world.status().history[0].run
+    world.kubectl_apply(spec("2.1.0", judged=False, steps=HELD))
+    await world.wait(10)
+    run = world.status().run
+    assert run is not None
+    await act(world, "abort", run.id)
+    await act(world, "rollback", promoted, 60)
+    status = world.status()
+    assert (status.stable and status.stable.version, status.run, status.phase) == ("1.0.0", None, "RolledBack")
+    assert world.condition("UpToDate") == ("False", "Aborted")

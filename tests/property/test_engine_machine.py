@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from tests.property.machine import EngineMachine
 
-PROFILES = {"default": (12, 30), "hunt": (1500, 50)}
+PROFILES = {"default": (30, 30), "hunt": (1500, 50)}
 """Examples, and steps in each."""
 _PROFILE = os.environ.get("FAIRWAY_PROPERTY", "default")
 _EXAMPLES, _STEPS = PROFILES[_PROFILE]

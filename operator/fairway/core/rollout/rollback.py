@@ -1,6 +1,6 @@
 """Take a revision out: the one transition behind every reason to roll back."""
 
-from fairway.api.status import Refusal
+from fairway.api.status import Refusal, Track
 from fairway.core.rollout.intake import open_run
 from fairway.core.rollout.situation import Event, Situation, Target, Transition, history, reject, retire
 
@@ -57,10 +57,16 @@ def run_back(s: Situation, target: Target, *, run: str, reason: str, message: st
     bad = s.status.stable
     assert bad is not None
     opened = open_run(s, target)
-    update = {"refused": Refusal(revision=bad.revision, run=run), "rejected": reject(s, bad, reason, message)}
+    update = {"refused": _refusal(s, bad, run), "rejected": reject(s, bad, reason, message)}
     said = f"{bad.version} is to be replaced by {target.version}: {message}"
     events = (Event("RollingBack", said, warning=True), *opened.events)
     return Transition(opened.status.model_copy(update=update), events)
+
+
+def _refusal(s: Situation, bad: Track, run: str) -> Refusal:
+    """Refuse the bad revision; but while the spec asks for another one that was refused, that must stay refused."""
+    asked = s.status.refused
+    return asked if asked and asked.revision == s.target.revision else Refusal(revision=bad.revision, run=run)
 
 
 def give_back(s: Situation, reason: str, message: str) -> Transition:
@@ -90,7 +96,7 @@ def give_back(s: Situation, reason: str, message: str) -> Transition:
             "candidate": bad.model_copy(update={"weight": 0, "rejected_reason": f"{reason}: {message}"}),
             "former": None,
             "evidence": None,
-            "refused": Refusal(revision=bad.revision, run=former.run),
+            "refused": _refusal(s, bad, former.run),
             "rejected": reject(s, bad, reason, message),
             "history": entries,
             "retiring": retire(s, status, bad),
