@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from tests.property.machine import EngineMachine
@@ -27,4 +26,4 @@ EngineMachine.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )
-TestEngine = pytest.mark.hunt(EngineMachine.TestCase)
+TestEngine = EngineMachine.TestCase
