@@ -10,6 +10,7 @@ RUN := $(UV) run --no-sync
 CLUSTER := $(RUN) python -m tests.cluster
 ENVIRONMENT := .venv/.synced
 HELM := build/bin/helm
+ARGOCD := build/bin/argocd-oracle
 CHART_CRDS := charts/fairway/files/crds
 
 OPERATOR_IMAGE := localhost/fairway:dev
@@ -46,6 +47,10 @@ build/uv/bin/uv:
 $(HELM): tests/cluster/go/helm/go.mod tests/cluster/go/helm/go.sum
 	CGO_ENABLED=0 go build -C tests/cluster/go/helm -buildvcs=false -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ helm.sh/helm/v3/cmd/helm
 
+# Argo CD's own Lua, settings and diff, for the tests of manifests/argocd: about three minutes on two cores, once.
+$(ARGOCD): $(addprefix tests/argocd/go/,main.go go.mod go.sum)
+	CGO_ENABLED=0 go build -C tests/argocd/go -buildvcs=false -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ .
+
 # --- code -------------------------------------------------------------------------------------------------------
 
 .PHONY: format
@@ -67,8 +72,12 @@ crds: $(ENVIRONMENT) ## Write the CRDs anew, from the models to crds/ and the ch
 	rm -f $(CHART_CRDS)/*.yaml
 	cp crds/*.yaml $(CHART_CRDS)/
 
+.PHONY: argocd
+argocd: $(ENVIRONMENT) ## Write Argo CD's ConfigMap anew, from the Lua in manifests/argocd
+	$(RUN) python manifests/argocd/assemble.py
+
 .PHONY: unit
-unit: $(ENVIRONMENT) $(HELM) ## Run every test that needs no cluster; every branch of a decision must be covered
+unit: $(ENVIRONMENT) $(HELM) $(ARGOCD) ## Run every test that needs no cluster; every branch of a decision must be covered
 	$(RUN) pytest -m "not e2e and not hunt" --cov
 
 .PHONY: coverage

@@ -5,18 +5,19 @@ import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 from fairway import settings as configuration
 from fairway.adapters import cluster as api
-from fairway.adapters import lease, prometheus, recorder, telemetry, watch
-from fairway.core.rollout.decide import Decision
+from fairway.adapters import lease, logs, notify, prometheus, recorder, telemetry, watch
 from fairway.core.rollout.situation import Policy
-from fairway.core.verdict import Key
 from fairway.engine.analysis import Analysis
 from fairway.engine.gather import Defaults
 from fairway.engine.reconciler import Reconciler
 from fairway.engine.runtime import KINDS, JobEndedError, Runtime, supervise
 from fairway.engine.store import MemoryStore
+from fairway.engine.voices import Voices
 from fairway.engine.workqueue import WorkQueue
 
 log = logging.getLogger("fairway")
@@ -33,9 +34,20 @@ class SteadyClock:
         return self._start + time.monotonic()
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What exists for the life of the process, leader or not."""
+
+    settings: configuration.Settings
+    client: api.Client
+    metrics: telemetry.Metrics
+    elector: lease.Elector
+    voices: Voices
+
+
 async def operate(settings: configuration.Settings) -> int:
     """Run the operator until a signal or a lost lease; return the exit code."""
-    telemetry.log_to_stderr(settings.log_level)
+    logs.log_to_stderr(settings.log_level)
     metrics = telemetry.Metrics()
     client = await api.connect()
     plain = api.KubernetesCluster(client, called=metrics.api_call)
@@ -51,12 +63,16 @@ async def operate(settings: configuration.Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     events = recorder.EventRecorder(plain, instance=settings.pod_name)
-    writer = asyncio.create_task(events.write())
+    voices = Voices((events, notify.Notifier(_channels(settings), counted=metrics.notified)))
+    writers = [asyncio.create_task(voice.write()) for voice in voices.all]
+    parts = Parts(settings, client, metrics, elector, voices)
     try:
-        return await _until(stop, lambda: _lead(settings, client, metrics, elector, events))
+        return await _until(stop, lambda: _lead(parts))
     finally:
-        writer.cancel()
-        await events.drain(2.0)
+        for writer in writers:
+            writer.cancel()
+        await asyncio.gather(*writers, return_exceptions=True)
+        await asyncio.gather(*(voice.drain(2.0) for voice in voices.all))
         await elector.release()
         metrics.leader.set(0)
         await probes.cleanup()
@@ -85,30 +101,40 @@ def _words(error: BaseException | None) -> str:
     return f"{error}" if isinstance(error, (lease.LeaseLostError, JobEndedError)) else f"{kind}: {error}"
 
 
-async def _lead(
-    settings: configuration.Settings,
-    client: api.Client,
-    metrics: telemetry.Metrics,
-    elector: lease.Elector,
-    events: recorder.EventRecorder,
-) -> None:
+async def _lead(parts: Parts) -> None:
     """Wait for the lease, learn what exists, then act on every change."""
-    await elector.acquire()
-    metrics.leader.set(1)
+    await parts.elector.acquire()
+    parts.metrics.leader.set(1)
     clock = SteadyClock()
-    cluster = api.KubernetesCluster(client, guard=elector.guard, called=metrics.api_call)
-    store, queue = MemoryStore(), WorkQueue(clock)
-    metrics.queue.set_function(lambda: len(queue))
-    interval = settings.prometheus.scrape_interval if settings.prometheus else None
-    analysis = Analysis(_source(settings), clock, queue.add, scrape_interval=interval)
+    queue = WorkQueue(clock)
+    parts.metrics.queue.set_function(lambda: len(queue))
+    analysis = _analysis(parts, clock, queue)
+    runtime = _runtime(parts, clock, queue, analysis)
+    settings = parts.settings
 
-    def decided(key: Key, decision: Decision) -> None:
-        metrics.decided(*key, decision.status, tuple(event.reason for event in decision.events))
+    async def watching() -> None:
+        # Workers idle until the first complete view asks for passes.
+        await runtime.sync()
+        await watch.run(_resources(), runtime.seen, settings.namespaces, settings.pod_name)
 
+    # Kopf ends every task that was started after it: it comes last, and only when all the rest runs.
+    jobs = [parts.elector.renew, analysis.run, runtime.sweep, *[runtime.work] * settings.workers]
+    await supervise([*jobs, watching])
+
+
+def _analysis(parts: Parts, clock: SteadyClock, queue: WorkQueue) -> Analysis:
+    chosen = parts.settings.prometheus
+    interval = chosen.scrape_interval if chosen else None
+    return Analysis(_source(parts), clock, queue.add, scrape_interval=interval)
+
+
+def _runtime(parts: Parts, clock: SteadyClock, queue: WorkQueue, analysis: Analysis) -> Runtime:
+    settings, metrics, store = parts.settings, parts.metrics, MemoryStore()
+    cluster = api.KubernetesCluster(parts.client, guard=parts.elector.guard, called=metrics.api_call)
     reconciler = Reconciler(
         cluster=cluster,
         store=store,
-        recorder=events,
+        recorder=parts.voices,
         analysis=analysis,
         clock=clock,
         defaults=Defaults(
@@ -116,10 +142,10 @@ async def _lead(
             fetch_image=settings.fetch_image,
             policy=Policy(settle=settings.settle, scale_down_delay=settings.scale_down_delay),
         ),
-        decided=decided,
-        gone=lambda key: metrics.forget(*key),
+        decided=metrics.decided,
+        gone=metrics.forget,
     )
-    runtime = Runtime(
+    return Runtime(
         cluster=cluster,
         store=store,
         queue=queue,
@@ -129,18 +155,25 @@ async def _lead(
         observed=metrics.passed,
     )
 
-    async def watching() -> None:
-        # Workers idle until the first complete view asks for passes.
-        await runtime.sync()
-        await watch.run(_resources(), runtime.seen, settings.namespaces, settings.pod_name)
 
-    # Kopf ends every task that was started after it: it comes last, and only when all the rest runs.
-    jobs = [elector.renew, analysis.run, runtime.sweep, *[runtime.work] * settings.workers]
-    await supervise([*jobs, watching])
+def _channels(settings: configuration.Settings) -> list[notify.Channel]:
+    return [
+        notify.Channel(
+            name=each.name,
+            url=each.url,
+            url_file=Path(each.url_file) if each.url_file else None,
+            form=each.format,
+            signing_key_file=Path(each.signing_key_file) if each.signing_key_file else None,
+            ca_file=each.ca_file,
+            events=frozenset(each.events),
+            namespaces=frozenset(each.namespaces),
+        )
+        for each in settings.notifications
+    ]
 
 
-def _source(settings: configuration.Settings) -> prometheus.Prometheus | None:
-    chosen = settings.prometheus
+def _source(parts: Parts) -> prometheus.Prometheus | None:
+    chosen = parts.settings.prometheus
     if chosen is None:
         return None
     return prometheus.Prometheus(
@@ -148,6 +181,7 @@ def _source(settings: configuration.Settings) -> prometheus.Prometheus | None:
         bearer_token_file=chosen.bearer_token_file,
         ca_file=chosen.ca_file,
         headers=chosen.headers or {},
+        asked=parts.metrics.asked,
     )
 
 

@@ -2,10 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from fairway.api.spec import GatewayRef
 from fairway.api.types import Api, Duration, Port
@@ -23,11 +23,35 @@ class PrometheusSettings(Api):
     headers: dict[str, str] | None = None
 
 
+Form = Literal["CloudEvents", "Slack"]
+
+
 class LeaseSettings(Api):
     """Leader election."""
 
     name: str = "fairway"
     duration: Annotated[Duration, Field(ge=3)] = 15.0
+
+
+class NotificationSettings(Api):
+    """One receiver of webhooks. Exactly one of url and urlFile; no events or namespaces mean all."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+    url: str | None = Field(None, pattern=r"^https?://[^\s@]+$")
+    url_file: str | None = None
+    format: Form = "CloudEvents"
+    signing_key_file: str | None = None
+    ca_file: str | None = None
+    events: Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Z][A-Za-z]{2,60}$")], ...], Field(max_length=50)] = ()
+    namespaces: Annotated[tuple[str, ...], Field(max_length=200)] = ()
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if (self.url is None) == (self.url_file is None):
+            raise ValueError("give exactly one of url and urlFile")
+        return self
 
 
 class Settings(Api):
@@ -43,10 +67,19 @@ class Settings(Api):
     lease: LeaseSettings = LeaseSettings()
     fetch_image: str = ""
     port: Port = 8080
+    notifications: Annotated[tuple[NotificationSettings, ...], Field(max_length=20)] = ()
     workers: int = Field(4, ge=1, le=64)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     pod_name: str = Field(default_factory=lambda: os.environ.get("POD_NAME", f"local-{os.getpid()}"))
     pod_namespace: str = Field(default_factory=lambda: os.environ.get("POD_NAMESPACE", "default"))
+
+    @field_validator("notifications")
+    @classmethod
+    def _different_names(cls, given: tuple[NotificationSettings, ...]) -> tuple[NotificationSettings, ...]:
+        names = [each.name for each in given]
+        if len(set(names)) < len(names):
+            raise ValueError("two notifications have the same name")
+        return given
 
 
 def load(path: Path | None) -> Settings:

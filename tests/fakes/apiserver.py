@@ -10,7 +10,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from fairway.core import names
 from fairway.engine.store import MemoryStore
@@ -63,6 +63,9 @@ class ApiServer:
     """The operator's watches are late: what happens is seen by ``deliver``."""
     news: bool = True
     """Something has happened that asks for a pass."""
+    witnesses: ClassVar[list[Callable[[int, Manifest], None]]] = []
+    """Hear of every ModelDeployment that any world stores, with the world's number."""
+    number: int = field(default_factory=itertools.count().__next__)
 
     def __post_init__(self) -> None:
         self.store = MemoryStore()
@@ -198,6 +201,9 @@ class ApiServer:
     def _keep(self, manifest: Manifest) -> Manifest:
         stored = {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": str(next(self._versions))}}
         self.objects[_name(stored)] = stored
+        if stored["kind"] == "ModelDeployment":
+            for witness in self.witnesses:
+                witness(self.number, stored)
         self._show("put", stored)
         return stored
 

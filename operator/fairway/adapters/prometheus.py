@@ -4,7 +4,8 @@ import asyncio
 import json
 import math
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,7 +30,7 @@ class Prometheus:
     never the answer or the address.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the admin's settings of one endpoint
         self,
         url: str,
         *,
@@ -37,10 +38,13 @@ class Prometheus:
         ca_file: str | None = None,
         headers: Mapping[str, str] | None = None,
         read_timeout: float = READ_TIMEOUT,
+        asked: Callable[[float, bool], None] = lambda _seconds, _ok: None,
     ) -> None:
+        """``asked`` hears of every query: how many seconds it took, and whether its answer is usable."""
         self._token_file = Path(bearer_token_file) if bearer_token_file else None
         self._deadline = CONNECT_TIMEOUT + read_timeout
         self._read_timeout = read_timeout
+        self._asked = asked
         self._client = httpx.AsyncClient(
             base_url=url,
             # Compressed answers are refused: a small one may hide one that does not fit into memory.
@@ -69,6 +73,15 @@ class Prometheus:
         await self._client.aclose()
 
     async def _query(self, query: str) -> list[RawSeries]:
+        started, usable = time.perf_counter(), False
+        try:
+            answer = await self._answer(query)
+            usable = True
+            return answer
+        finally:
+            self._asked(time.perf_counter() - started, usable)
+
+    async def _answer(self, query: str) -> list[RawSeries]:
         headers = self._authorization()
         form = {"query": query, "timeout": f"{math.ceil(self._read_timeout)}s"}
         try:

@@ -1,26 +1,26 @@
-"""What the process says about itself: metrics, probes, JSON logs."""
+"""What the process says about itself: metrics and probes."""
 
-import json
-import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, get_args
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from fairway import __version__
-from fairway.api.status import Phase, Status
+from fairway.adapters.fleet import Fleet
+from fairway.core.rollout.decide import Decision
+from fairway.core.rollout.situation import Situation
+from fairway.core.verdict import Key
 
-_PLAIN = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-PHASES = get_args(Phase)
+_MINUTES = tuple(60.0 * minutes for minutes in (1, 2, 5, 10, 20, 30, 60, 120, 360, 720, 1440))
 
 
 class Metrics:
-    """Every metric of the operator, in a registry of its own."""
+    """Every metric of the operator, in a registry of its own. docs/reference/metrics.md lists them."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.fleet = Fleet()
+        self.registry.register(self.fleet)
         info = Gauge("fairway_build_info", "Version of the operator", ["version"], registry=self.registry)
         info.labels(version=__version__).set(1)
         self.leader = Gauge("fairway_leader", "1 while this process acts", registry=self.registry)
@@ -32,41 +32,58 @@ class Metrics:
             registry=self.registry,
             buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
         )
-        self.requests = Counter(
-            "fairway_api_requests_total", "Requests to the API server", ["method", "status"], registry=self.registry
-        )
-        self.decisions = Counter(
-            "fairway_decisions_total", "Transitions by reason", ["namespace", "model", "reason"], registry=self.registry
-        )
-        self.phase = Gauge(
-            "fairway_model_phase", "1 for the present phase", ["namespace", "model", "phase"], registry=self.registry
-        )
-        self.weight = Gauge(
-            "fairway_model_weight", "Share of requests in percent", ["namespace", "model", "track"],
+        self.requests = self._counter("fairway_api_requests", "Requests to the API server", "method", "status")
+        self.queries = self._counter("fairway_metrics_queries", "Queries to the metrics provider", "result")
+        self.query_seconds = Histogram(
+            "fairway_metrics_query_seconds",
+            "Duration of one query to the metrics provider",
             registry=self.registry,
-        )  # fmt: skip
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+        )
+        self.notifications = self._counter("fairway_notifications", "Notifications by their fate", "channel", "result")
+        self.decisions = self._counter("fairway_decisions", "Transitions by reason", "namespace", "model", "reason")
+        self.rollouts = self._counter("fairway_rollouts", "Runs that ended", "namespace", "model", "outcome")
+        self.rollout_seconds = Histogram(
+            "fairway_rollout_seconds", "Duration of a run", ["outcome"], registry=self.registry, buckets=_MINUTES
+        )
+
+    def _counter(self, name: str, words: str, *labels: str) -> Counter:
+        return Counter(name, words, labels, registry=self.registry)
 
     def api_call(self, method: str, status: int) -> None:
-        """Count one request to the API server."""
+        """Count one request to the API server; status 0 is none."""
         self.requests.labels(method=method, status=str(status)).inc()
+
+    def asked(self, seconds: float, ok: bool) -> None:  # noqa: FBT001  a callback's form
+        """Count one query to the metrics provider."""
+        self.queries.labels(result="ok" if ok else "error").inc()
+        self.query_seconds.observe(seconds)
+
+    def notified(self, channel: str, result: str) -> None:
+        """Count one notification: sent, failed or dropped."""
+        self.notifications.labels(channel=channel, result=result).inc()
 
     def passed(self, seconds: float, ok: bool) -> None:  # noqa: FBT001  a callback's form
         """Count one pass."""
         self.passes.labels(result="ok" if ok else "error").observe(seconds)
 
-    def forget(self, namespace: str, model: str) -> None:
+    def forget(self, key: Key) -> None:
         """Remove the series of a ModelDeployment that is gone."""
-        for metric in (self.decisions, self.phase, self.weight):
-            metric.remove_by_labels({"namespace": namespace, "model": model})
+        self.fleet.forget(key)
+        for counter in (self.decisions, self.rollouts):
+            counter.remove_by_labels({"namespace": key[0], "model": key[1]})
 
-    def decided(self, namespace: str, model: str, status: Status, reasons: tuple[str, ...]) -> None:
+    def decided(self, key: Key, s: Situation, decision: Decision) -> None:
         """Show a decision."""
-        for reason in reasons:
-            self.decisions.labels(namespace=namespace, model=model, reason=reason).inc()
-        for phase in PHASES:
-            self.phase.labels(namespace=namespace, model=model, phase=phase).set(phase == status.phase)
-        for track, value in (("stable", status.stable), ("candidate", status.candidate)):
-            self.weight.labels(namespace=namespace, model=model, track=track).set(value.weight if value else 0)
+        where = {"namespace": key[0], "model": key[1]}
+        for event in decision.events:
+            self.decisions.labels(**where, reason=event.reason).inc()
+        before = {(entry.run, entry.outcome) for entry in s.status.history}
+        for entry in decision.status.history:
+            if (entry.run, entry.outcome) not in before:
+                self.rollouts.labels(**where, outcome=entry.outcome).inc()
+                self.rollout_seconds.labels(outcome=entry.outcome).observe(entry.ended_at - entry.started_at)
+        self.fleet.show(key, s, decision.status)
 
 
 async def serve(port: int, metrics: Metrics, ready: Callable[[], bool]) -> web.AppRunner:
@@ -88,29 +105,3 @@ async def serve(port: int, metrics: Metrics, ready: Callable[[], bool]) -> web.A
     await runner.setup()
     await web.TCPSite(runner, port=port).start()
     return runner
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, message and whatever the caller added."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Render one record."""
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        line.update({key: value for key, value in record.__dict__.items() if key not in _PLAIN})
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
-
-
-def log_to_stderr(level: str) -> None:
-    """Log JSON lines for machines and people with jq."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("httpx", "httpcore", "kopf"):  # a line for every request says nothing to anyone
-        logging.getLogger(chatty).setLevel(logging.WARNING)

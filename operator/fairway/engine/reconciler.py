@@ -1,9 +1,7 @@
 """One pass over one ModelDeployment: observe -> decide -> record status -> apply children -> report."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,12 +16,11 @@ from fairway.core.rollout.refused import refused
 from fairway.core.rollout.situation import Event, Situation
 from fairway.core.verdict import Key
 from fairway.engine.analysis import Analysis
+from fairway.engine.audit import audit, audit_event
 from fairway.engine.children import apply_children
 from fairway.engine.gather import Defaults, Gathered, Gatherer
 from fairway.engine.preflight import Preflight
 from fairway.ports import Clock, Cluster, ClusterError, Manifest, Recorder, Store
-
-log = logging.getLogger(__name__)
 
 
 class Reconciler:
@@ -38,7 +35,7 @@ class Reconciler:
         analysis: Analysis,
         clock: Clock,
         defaults: Defaults,
-        decided: Callable[[Key, Decision], None] = lambda _key, _decision: None,
+        decided: Callable[[Key, Situation, Decision], None] = lambda _key, _situation, _decision: None,
         gone: Callable[[Key], None] = lambda _key: None,
     ) -> None:
         self._cluster = cluster
@@ -73,8 +70,8 @@ class Reconciler:
         model, owner = gathered.model, gathered.owner
         situation = replace(gathered.situation, preflight=self._preflight.reading(key, gathered.situation))
         decision = decide(situation, owner_uid=owner.uid)
-        await self._record(model, decision.status)
-        self._tell(key, model, decision)
+        stored = await self._record(model, decision.status)
+        self._tell(key, stored, situation, decision)
         wanted = desired(owner, situation.spec, decision.status, situation.observed.records, gathered.routing)
         errors = await apply_children(self._cluster, self._store, owner.uid, wanted, _unrecorded(gathered, decision))
         look_at = self._ask(key, replace(situation, status=decision.status))
@@ -85,21 +82,25 @@ class Reconciler:
             return self._clock.now()
         return min((time for time in (decision.wake_at, look_at) if time is not None), default=None)
 
-    async def _record(self, model: Manifest, status: Status) -> None:
-        """Write the status if it says anything new. A stale view fails here, before any child is touched."""
-        dump = fit(status.model_dump(mode="json", by_alias=True, exclude_none=True))
-        if dump != model.get("status"):
-            self._store.put(await self._cluster.write_status(model, dump))
+    async def _record(self, model: Manifest, status: Status) -> Manifest:
+        """Write the status if it says anything new; return what is stored.
 
-    def _tell(self, key: Key, model: Manifest, decision: Decision) -> None:
+        A stale view fails here, before any child is touched.
+        """
+        dump = fit(status.model_dump(mode="json", by_alias=True, exclude_none=True))
+        if dump == model.get("status"):
+            return model
+        stored = await self._cluster.write_status(model, dump)
+        self._store.put(stored)
+        return stored
+
+    def _tell(self, key: Key, model: Manifest, situation: Situation, decision: Decision) -> None:
+        audit(model, situation, decision)
         for event in decision.events:
             self._event(model, event)
-        self._decided(key, decision)
+        self._decided(key, situation, decision)
 
     def _event(self, model: Manifest, event: Event) -> None:
-        meta = model["metadata"]
-        about: dict[str, Any] = {"namespace": meta["namespace"], "model": meta["name"], "reason": event.reason}
-        log.log(logging.WARNING if event.warning else logging.INFO, event.message, extra=about)
         type_ = "Warning" if event.warning else "Normal"
         self._recorder.event(model, type_=type_, reason=event.reason, message=event.message)
 
@@ -116,9 +117,11 @@ class Reconciler:
         generation = model["metadata"].get("generation", 0)
         told = refused(status, generation=generation, reason=reason, message=message, now=self._clock.now())
         known = {(c.type, c.reason, c.message) for c in status.conditions}
-        await self._record(model, told)
+        stored = await self._record(model, told)
         if ("Stalled", reason, message) not in known:
-            self._event(model, Event(reason, message, warning=True))
+            event = Event(reason, message, warning=True)
+            audit_event(stored, event)
+            self._event(stored, event)
 
 
 def _why(error: ValidationError | Unresolved) -> tuple[str, str]:

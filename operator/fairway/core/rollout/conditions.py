@@ -114,8 +114,11 @@ _NOT_ASKED: Raw = ("MetricsReady", "Unknown", "NotAsked", "the objectives have n
 
 
 def _abnormal(s: Situation, status: Status) -> Iterator[Raw]:
-    if status.run:
+    # Who waits by kstatus takes the first of Reconciling and Stalled for the truth: a first revision that is stuck is.
+    if status.run and status.phase != "Degraded":
         yield "Reconciling", "True", "RunOpen", status.message
+    elif status.phase == "Pending":
+        yield "Reconciling", "True", "Resuming", status.message
     pause = pause_reason(s)
     if pause and status.run:
         yield "Paused", "True", pause[0], pause[1]

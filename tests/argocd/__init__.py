@@ -1,0 +1,1 @@
+"""Argo CD's own code, asked by tests."""

@@ -1,0 +1,46 @@
+"""Argo CD's own reading of our ConfigMap: health, actions and diff, by the program in tests/argocd/go."""
+
+import json
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = ROOT / "build/bin/argocd-oracle"
+CONFIG = ROOT / "manifests/argocd/argocd-cm.yaml"
+Object = dict[str, Any]
+
+
+def ask(questions: Iterable[Object]) -> list[Any]:
+    """Return Argo CD's answers, in order; an error is a failure, with Argo CD's words."""
+    assert PROGRAM.exists(), "Argo CD's code is not there: `make unit` builds it into build/bin"
+    lines = "".join(json.dumps(question) + "\n" for question in questions)
+    done = subprocess.run([PROGRAM, CONFIG], input=lines, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["error"] for answer in answers if "error" in answer] == []
+    return [answer["answer"] for answer in answers]
+
+
+def health(objects: Iterable[Object]) -> list[str]:
+    """Return the health of each object."""
+    return [answer["status"] for answer in ask({"ask": "health", "object": each} for each in objects)]
+
+
+def offered(each: Object) -> dict[str, bool]:
+    """Return every action by name, and whether it can be taken."""
+    (answer,) = ask([{"ask": "actions", "object": each}])
+    return {action["name"]: not action.get("disabled", False) for action in answer}
+
+
+def run(action: str, each: Object) -> Object:
+    """Return the object as the action leaves it."""
+    (answer,) = ask([{"ask": "run", "action": action, "object": each}])
+    return dict(answer)
+
+
+def out_of_sync(live: Object, desired: Object) -> bool:
+    """Whether Argo CD would call the application out of sync."""
+    (answer,) = ask([{"ask": "diff", "object": live, "desired": desired}])
+    return bool(answer)
