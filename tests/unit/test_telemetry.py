@@ -9,8 +9,54 @@ import aiohttp
 import pytest
 
 from fairway import __version__
-from fairway.adapters.telemetry import PHASES, JsonFormatter, Metrics, log_to_stderr, serve
-from fairway.api.status import Status, Track
+from fairway.adapters.logs import JsonFormatter, log_to_stderr
+from fairway.adapters.telemetry import Metrics, serve
+from fairway.api.spec import ModelDeploymentSpec
+from fairway.api.status import Condition, Former, HistoryEntry, PlanStep, Run, Status, Track, VerdictStatus
+from fairway.core.observe import Observed
+from fairway.core.revision import Record
+from fairway.core.rollout.decide import Decision
+from fairway.core.rollout.situation import Event, Situation, Target
+from fairway.core.verdict import ObjectiveReading, Reading
+
+KEY = ("ml", "churn")
+WHERE = {"namespace": "ml", "model": "churn"}
+SPEC = ModelDeploymentSpec.model_validate(
+    {"model": {"version": "1.1.0", "source": {"commit": "4f2c9d1"}}, "runtime": {"image": "churn:1.1.0", "port": 80}}
+)
+STABLE, CANDIDATE = Track(revision="a", version="1.0.0", weight=80), Track(revision="b", version="1.1.0", weight=20)
+RECORDS = {
+    "a": Record("a", "i", "1.0.0", {}, image="churn:1.0.0", lineage={"data": {"version": "2026-10"}}),
+    "b": Record("b", "j", "1.1.0", {}, image="churn:1.1.0"),
+}
+
+
+def situation(status=None, **more):
+    return Situation(
+        now=100.0,
+        spec=SPEC,
+        generation=1,
+        target=Target("b", "1.1.0", "churn:1.1.0"),
+        status=status or Status(),
+        observed=Observed(records=RECORDS),
+        **more,
+    )
+
+
+def decide(metrics, status, *reasons, before=None, **more):
+    decision = Decision(status, tuple(Event(reason, "why") for reason in reasons))
+    metrics.decided(KEY, situation(before, **more), decision)
+
+
+def series(metrics, name):
+    """Every series of a metric: the labels after namespace and model, and the value."""
+    found = {}
+    for family in metrics.registry.collect():
+        for sample in family.samples:
+            if sample.name == name:
+                rest = tuple(v for k, v in sample.labels.items() if k not in WHERE)
+                found[rest] = sample.value
+    return found
 
 
 @pytest.fixture
@@ -23,22 +69,130 @@ def value(metrics, name, **labels):
 
 
 def test_a_decision_is_shown_as_phase_weights_and_reasons(metrics):
-    stable, candidate = Track(revision="a", version="1.0.0", weight=80), Track(revision="b", version="1.1.0", weight=20)
-    metrics.decided("ml", "churn", Status(phase="Progressing", stable=stable, candidate=candidate), ("RunStarted",) * 2)
-    where = {"namespace": "ml", "model": "churn"}
-    shown = {phase: value(metrics, "fairway_model_phase", phase=phase, **where) for phase in PHASES}
-    assert shown == {phase: float(phase == "Progressing") for phase in PHASES}
-    assert value(metrics, "fairway_model_weight", track="stable", **where) == 80
-    assert value(metrics, "fairway_model_weight", track="candidate", **where) == 20
-    assert value(metrics, "fairway_decisions_total", reason="RunStarted", **where) == 2
-    metrics.decided("ml", "churn", Status(phase="Healthy", stable=stable), ())
-    assert value(metrics, "fairway_model_phase", phase="Progressing", **where) == 0
-    assert value(metrics, "fairway_model_phase", phase="Healthy", **where) == 1
-    assert value(metrics, "fairway_model_weight", track="candidate", **where) == 0
+    decide(metrics, Status(phase="Progressing", stable=STABLE, candidate=CANDIDATE), "RunStarted", "RunStarted")
+    assert series(metrics, "fairway_model_phase") == {("Progressing",): 1}
+    assert series(metrics, "fairway_model_weight") == {("stable",): 80, ("candidate",): 20}
+    assert value(metrics, "fairway_decisions_total", reason="RunStarted", **WHERE) == 2
+    decide(metrics, Status(phase="Healthy", stable=STABLE))
+    assert series(metrics, "fairway_model_phase") == {("Healthy",): 1}
+    assert series(metrics, "fairway_model_weight") == {("stable",): 80}
 
 
-def test_every_phase_that_a_status_can_have_is_shown():
-    assert set(PHASES) == set(Status.model_fields["phase"].annotation.__args__)
+def test_the_step_is_counted_as_people_count(metrics):
+    plan = (PlanStep(weight=20), PlanStep(weight=50))
+    run = Run(id="run-2", step=1, since=0, started_at=0, size=1, plan=plan)
+    decide(metrics, Status(stable=STABLE, candidate=CANDIDATE, run=run))
+    assert (series(metrics, "fairway_model_step"), series(metrics, "fairway_model_steps")) == ({(): 2}, {(): 3})
+    decide(metrics, Status(stable=STABLE))
+    assert series(metrics, "fairway_model_step") == {}
+
+
+def test_conditions_are_numbers(metrics):
+    def said(type_, status):
+        return Condition(type=type_, status=status, reason="Because", last_transition_time=0)
+
+    told = (said("Ready", "True"), said("UpToDate", "False"), said("MetricsReady", "Unknown"))
+    decide(metrics, Status(conditions=told))
+    assert series(metrics, "fairway_model_condition") == {("Ready",): 1, ("UpToDate",): 0, ("MetricsReady",): -1}
+
+
+def test_lineage_is_that_of_each_revision(metrics):
+    decide(metrics, Status(stable=STABLE, candidate=CANDIDATE), runtime="mlserver")
+    assert series(metrics, "fairway_model_info") == {
+        ("stable", "a", "1.0.0", "churn:1.0.0", "", "", "2026-10", ""): 1,
+        ("candidate", "b", "1.1.0", "churn:1.1.0", "mlserver", "4f2c9d1", "", ""): 1,
+    }
+
+
+READING = Reading(
+    run="run-2",
+    state="Undecided",
+    at=100.0,
+    objectives=(
+        ObjectiveReading("errors", "Undecided", "1%", rate=0.03, stable_rate=0.002, requests=412, log10_evidence=2.1),
+        ObjectiveReading("drift", "Healthy", "0.2", value="0.11", stable_value="none yet"),
+        ObjectiveReading("new", "NoData", "1%", value="NaN"),
+    ),
+)
+
+
+def test_objectives_are_shown_with_value_evidence_and_requests(metrics):
+    run = Run(id="run-2", since=0, started_at=0, size=1)
+    told = Status(stable=STABLE, candidate=CANDIDATE, run=run, verdict=VerdictStatus(state="Undecided", at=1))
+    decide(metrics, told, reading=READING)
+    assert series(metrics, "fairway_objective_value") == {
+        ("errors", "candidate"): 0.03,
+        ("errors", "stable"): 0.002,
+        ("drift", "candidate"): 0.11,
+    }
+    assert series(metrics, "fairway_objective_evidence")["errors",] == 2.1
+    assert series(metrics, "fairway_objective_evidence_needed")["errors",] == 3.0
+    assert series(metrics, "fairway_objective_requests")["errors",] == 412
+    assert series(metrics, "fairway_model_verdict") == {("Undecided",): 1}
+
+
+def test_numbers_of_a_run_that_is_over_are_not_shown(metrics):
+    decide(metrics, Status(stable=STABLE), reading=READING)
+    assert series(metrics, "fairway_objective_requests") == {}
+    former = Former(revision="a", version="1", replicas=1, run="run-2", promoted_at=0, until=9)
+    decide(metrics, Status(stable=CANDIDATE, former=former), reading=READING)
+    assert len(series(metrics, "fairway_objective_requests")) == 3
+
+
+def entry(run, outcome, seconds=600.0):
+    return HistoryEntry(
+        run=run, revision="b", version="1", started_at=1000.0, ended_at=1000.0 + seconds, outcome=outcome
+    )
+
+
+def test_a_run_that_ended_is_counted_once_with_its_duration(metrics):
+    promoted, back = Status(history=(entry("run-1", "Promoted"),)), Status(history=(entry("run-1", "RolledBack"),))
+    decide(metrics, promoted)
+    decide(metrics, promoted, before=promoted)
+    decide(metrics, back, before=promoted)  # taken back in its watch window
+    outcomes = series(metrics, "fairway_rollouts_total")
+    assert outcomes == {("Promoted",): 1, ("RolledBack",): 1}
+    assert value(metrics, "fairway_rollout_seconds_sum", outcome="Promoted") == 600
+    assert value(metrics, "fairway_rollout_seconds_bucket", outcome="Promoted", le="300.0") == 0
+
+
+def test_a_model_that_is_gone_leaves_no_series(metrics):
+    decide(metrics, Status(phase="Healthy", stable=STABLE, history=(entry("run-1", "Promoted"),)), "Promoted")
+    metrics.decided(("ml", "other"), situation(), Decision(Status(), (Event("Promoted", ""),)))
+    metrics.forget(KEY)
+    left = {
+        tuple(sample.labels.values())
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.labels.get("model") == "churn"
+    }
+    assert left == set()
+    assert value(metrics, "fairway_decisions_total", namespace="ml", model="other", reason="Promoted") == 1
+
+
+def test_queries_and_notifications_are_counted(metrics):
+    metrics.asked(0.02, True)
+    metrics.asked(5.0, False)
+    metrics.notified("oncall", "sent")
+    assert series(metrics, "fairway_metrics_queries_total") == {("ok",): 1, ("error",): 1}
+    assert value(metrics, "fairway_metrics_query_seconds_count") == 2
+    assert value(metrics, "fairway_notifications_total", channel="oncall", result="sent") == 1
+
+
+def test_the_audit_trail_is_complete_at_every_level(monkeypatch):
+    root, audit = logging.getLogger(), logging.getLogger("fairway.audit")
+    kept = root.level, list(root.handlers), audit.level
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    try:
+        log_to_stderr("error")
+        audit.info("promoted")
+        logging.getLogger("fairway").info("chatter")
+    finally:
+        root.setLevel(kept[0])
+        root.handlers[:] = kept[1]
+        audit.setLevel(kept[2])
+    assert [json.loads(one)["message"] for one in written.getvalue().splitlines()] == ["promoted"]
 
 
 def test_requests_and_passes_are_counted(metrics):

@@ -3,7 +3,15 @@
 from collections.abc import Callable
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from fairway import __version__
 from fairway.adapters.fleet import Fleet
@@ -18,6 +26,7 @@ class Metrics:
     """Every metric of the operator, in a registry of its own. docs/reference/metrics.md lists them."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # nothing asks when a counter began, and it would double their series
         self.registry = CollectorRegistry()
         self.fleet = Fleet()
         self.registry.register(self.fleet)
