@@ -1,6 +1,6 @@
 """What kstatus computes for a custom resource: what Flux, Helm 4, kpt and Config Sync wait for.
 
-Source: https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md, and its generic.go for the order.
+Source: https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md; its generic.go for the order.
 """
 
 from typing import Any

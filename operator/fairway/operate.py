@@ -143,6 +143,7 @@ def _runtime(parts: Parts, clock: SteadyClock, queue: WorkQueue, analysis: Analy
             policy=Policy(settle=settings.settle, scale_down_delay=settings.scale_down_delay),
         ),
         decided=metrics.decided,
+        stuck=metrics.fleet.hold,
         gone=metrics.forget,
     )
     return Runtime(

@@ -40,10 +40,10 @@ class NotificationSettings(Api):
 
     name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
     url: str | None = Field(None, pattern=r"^https?://[^\s@]+$")
-    url_file: str | None = None
+    url_file: Annotated[str, Field(pattern="^/")] | None = None
     format: Form = "CloudEvents"
-    signing_key_file: str | None = None
-    ca_file: str | None = None
+    signing_key_file: Annotated[str, Field(pattern="^/")] | None = None
+    ca_file: Annotated[str, Field(pattern="^/")] | None = None
     events: Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Z][A-Za-z]{2,60}$")], ...], Field(max_length=50)] = ()
     namespaces: Annotated[tuple[str, ...], Field(max_length=200)] = ()
 

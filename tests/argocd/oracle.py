@@ -40,6 +40,11 @@ def run(action: str, each: Object) -> Object:
     return dict(answer)
 
 
+def accept(application: Object) -> None:
+    """Fail unless Argo CD knows every field of an Application."""
+    ask([{"ask": "application", "object": application}])
+
+
 def out_of_sync(live: Object, desired: Object) -> bool:
     """Whether Argo CD would call the application out of sync."""
     (answer,) = ask([{"ask": "diff", "object": live, "desired": desired}])

@@ -74,7 +74,8 @@ def scrape_config(access: dict[str, Any]) -> dict[str, Any]:
         "global": {"scrape_interval": "5s", "scrape_timeout": "3s", "evaluation_interval": "5s"},
         "scrape_configs": [
             job("models", "app.kubernetes.io/managed-by=fairway", model_relabeling()),
-            job("fairway", "app.kubernetes.io/name=fairway", operator_relabeling()),
+            # The namespace of an operator's series is its model's.
+            {**job("fairway", "app.kubernetes.io/name=fairway", operator_relabeling()), "honor_labels": True},
         ],
     }
 

@@ -1,4 +1,4 @@
-"""What Argo CD and kstatus make of a ModelDeployment, at every status that tests have seen. Judged by Argo CD's code."""
+"""What Argo CD and kstatus make of a ModelDeployment, at every status that tests have seen; by Argo CD's own code."""
 
 import copy
 import json
@@ -66,7 +66,10 @@ OPEN = {
     "run": {"id": "run-7", "step": 0, "stage": "Observing", "plan": STEPS, "approvals": []},
 }
 GATE = {**OPEN, "phase": "Paused", "run": {**OPEN["run"], "step": 1}}  # type: ignore[dict-item]
-PROMOTED = [{"run": "run-7", "revision": "b", "outcome": "Promoted"}, {"run": "run-1", "revision": "a", "outcome": "Promoted"}]
+PROMOTED = [
+    {"run": "run-7", "revision": "b", "outcome": "Promoted"},
+    {"run": "run-1", "revision": "a", "outcome": "Promoted"},
+]
 SERVES = {"phase": "Healthy", "stable": {"revision": "b", "version": "1.1.0", "weight": 100}, "history": PROMOTED}
 OUT = {**SERVES, "phase": "RolledBack", "refused": {"revision": "c", "run": "run-8"}}
 ALWAYS = {"restart", "pause"}
@@ -79,7 +82,9 @@ def test_the_config_map_holds_exactly_the_lua_files() -> None:
     offered = yaml.safe_load(data["resource.customizations.actions.fairway.dev_ModelDeployment"])
     written = {each["name"]: each["action.lua"] for each in offered["definitions"]}
     assert {**written, "discovery": offered["discovery.lua"]} == files
-    assert data["resource.customizations.health.fairway.dev_ModelDeployment"] == (assemble.HERE / "health.lua").read_text()
+    assert (
+        data["resource.customizations.health.fairway.dev_ModelDeployment"] == (assemble.HERE / "health.lua").read_text()
+    )
 
 
 # --- health ----------------------------------------------------------------------------------------------------
@@ -165,7 +170,16 @@ async def test_a_whole_rollout_is_never_healthy_on_its_way() -> None:
     seen = oracle.health(told)
     assert healthy_on_the_way(told, seen) == []
     order = [one for at, one in enumerate(seen) if at == 0 or one != seen[at - 1]]
-    assert order == ["Progressing", "Healthy", "Progressing", "Suspended", "Progressing", "Healthy", "Progressing", "Degraded"]
+    assert order == [
+        "Progressing",
+        "Healthy",
+        "Progressing",
+        "Suspended",
+        "Progressing",
+        "Healthy",
+        "Progressing",
+        "Degraded",
+    ]
 
 
 async def _promote_then_regress(world: World) -> None:
@@ -259,7 +273,7 @@ def test_an_action_gives_the_command_that_the_operator_takes(action: str, status
     assert after["metadata"].pop("annotations") == {f"fairway.dev/{action}": value}
     assert after == before
     command = pending({f"fairway.dev/{action}": value}, {})[action]
-    assert command.run == value.split("/")[0]
+    assert command.run == value.split("/", maxsplit=1)[0]
     assert command.by == ("argocd" if action in ("approve", "deny") else "")
 
 

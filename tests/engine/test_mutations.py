@@ -85,8 +85,9 @@ def children_are_written_before_the_status(patch: pytest.MonkeyPatch) -> None:
         async def _pass(self, *args: Any) -> float | None:
             record, late = self._record, []
 
-            async def later(*recorded: Any) -> None:
+            async def later(*recorded: Any) -> Any:
                 late.append(recorded)
+                return recorded[0]
 
             self._record = later  # type: ignore[method-assign]
             try:

@@ -80,6 +80,7 @@ logLevel: debug
         ("gateway: {name: Not_A_Name}", "gateway.name"),
         ("namespaces: ml", "namespaces"),
         ("port: many", "port"),
+        ("notifications: [{name: a, url: http://x}, {name: a, url: http://y}]", "notifications"),
     ],
 )
 def test_a_mistake_is_named_by_its_field(written, text, field):

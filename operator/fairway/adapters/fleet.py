@@ -49,6 +49,12 @@ class Fleet(Collector):
         """Replace what is shown of one ModelDeployment."""
         self._models[key] = tuple(_samples(s, status))
 
+    def hold(self, key: Key, status: Status) -> None:
+        """Show the phase and conditions of a spec that cannot be acted on; the rest stays as it was."""
+        before = self._models.get(key, ())
+        kept = (sample for sample in before if sample[0] not in ("fairway_model_phase", "fairway_model_condition"))
+        self._models[key] = (*_words(status), *kept)
+
     def forget(self, key: Key) -> None:
         """Remove the series of a ModelDeployment that is gone."""
         self._models.pop(key, None)
@@ -62,10 +68,14 @@ class Fleet(Collector):
         return families.values()
 
 
-def _samples(s: Situation, status: Status) -> Iterator[_Sample]:
+def _words(status: Status) -> Iterator[_Sample]:
     yield "fairway_model_phase", (status.phase,), 1.0
     for condition in status.conditions:
         yield "fairway_model_condition", (condition.type,), _TRUTH[condition.status]
+
+
+def _samples(s: Situation, status: Status) -> Iterator[_Sample]:
+    yield from _words(status)
     for name, track in (("stable", status.stable), ("candidate", status.candidate)):
         if track is not None:
             yield from _track(s, name, track)

@@ -9,6 +9,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
@@ -30,6 +31,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.fleet = Fleet()
         self.registry.register(self.fleet)
+        ProcessCollector(registry=self.registry)
         info = Gauge("fairway_build_info", "Version of the operator", ["version"], registry=self.registry)
         info.labels(version=__version__).set(1)
         self.leader = Gauge("fairway_leader", "1 while this process acts", registry=self.registry)

@@ -36,8 +36,10 @@ class Reconciler:
         clock: Clock,
         defaults: Defaults,
         decided: Callable[[Key, Situation, Decision], None] = lambda _key, _situation, _decision: None,
+        stuck: Callable[[Key, Status], None] = lambda _key, _status: None,
         gone: Callable[[Key], None] = lambda _key: None,
     ) -> None:
+        """``decided`` hears of every decision, ``stuck`` of every spec that none can be made from."""
         self._cluster = cluster
         self._store = store
         self._recorder = recorder
@@ -46,6 +48,7 @@ class Reconciler:
         self._gatherer = Gatherer(store, analysis, clock, defaults)
         self._preflight = Preflight(analysis)
         self._decided = decided
+        self._stuck = stuck
         self._gone = gone
         self._blocked: dict[Key, str] = {}
 
@@ -122,6 +125,7 @@ class Reconciler:
             event = Event(reason, message, warning=True)
             audit_event(stored, event)
             self._event(stored, event)
+        self._stuck((model["metadata"]["namespace"], model["metadata"]["name"]), told)
 
 
 def _why(error: ValidationError | Unresolved) -> tuple[str, str]:

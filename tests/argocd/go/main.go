@@ -1,7 +1,7 @@
 // Argo CD's own reading of argocd-cm, its Lua and its diff, behind one JSON object a line.
 //
-// Usage: argocd-oracle ARGOCD-CM < questions. A question is {"ask": "health" | "actions" | "run" | "diff", "object":
-// ..., "action": ..., "desired": ...}; its answer is one line: {"answer": ...} or {"error": "..."}.
+// Usage: argocd-oracle ARGOCD-CM < questions. A question is {"ask": "health" | "actions" | "run" | "diff" |
+// "application", "object": ..., "action": ..., "desired": ...}; its answer is one line: {"answer": ...} or {"error": "..."}.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 
 	"github.com/argoproj/argo-cd/gitops-engine/pkg/diff"
 	"github.com/argoproj/argo-cd/v3/common"
+	"github.com/argoproj/argo-cd/v3/pkg/apis/application/v1alpha1"
 	"github.com/argoproj/argo-cd/v3/util/lua"
 	"github.com/argoproj/argo-cd/v3/util/settings"
 	"github.com/go-logr/logr"
@@ -98,6 +99,8 @@ func answered(vm lua.VM, asked question) (any, error) {
 		return actions(vm, object)
 	case "run":
 		return run(vm, object, asked.Action)
+	case "application":
+		return nil, strict(asked.Object)
 	case "diff":
 		return differs(object, &unstructured.Unstructured{Object: asked.Desired})
 	}
@@ -129,6 +132,15 @@ func run(vm lua.VM, object *unstructured.Unstructured, name string) (any, error)
 		return nil, errors.New("an action changes exactly the object that it is about")
 	}
 	return changed[0].UnstructuredObj.Object, nil
+}
+
+// strict refuses an Application with a field that Argo CD does not know.
+func strict(object map[string]any) error {
+	text, err := json.Marshal(object)
+	if err != nil {
+		return err
+	}
+	return yaml.UnmarshalStrict(text, &v1alpha1.Application{})
 }
 
 // differs is what makes an application OutOfSync: the three-way diff, with the last applied configuration in the middle.

@@ -1,0 +1,117 @@
+"""What is told of a decision: one Event and one audit line for each transition, with numbers, and never again."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from fairway.adapters.logs import JsonFormatter
+from fairway.core.verdict import ObjectiveReading
+from tests.fakes.world import World
+
+BAD = (
+    ObjectiveReading("errors", "Regressed", "1%", value="50%", stable_value="0.1%", requests=40, log10_evidence=9.1),
+)
+STORY = [
+    "RunStarted", "Promoted",  # the first version
+    "RunStarted", "WeightChanged", "ApprovalNeeded", "Approved", "Promoted", "WatchEnded",
+    "RunStarted", "WeightChanged", "RolledBack",
+]  # fmt: skip
+
+
+def spec(version: str, **more: Any) -> dict[str, Any]:
+    return {
+        "model": {"version": version},
+        "runtime": {"image": f"registry.example/churn:{version}", "port": 8080},
+        "objectives": [{"name": "errors", "errors": {"below": "1%"}}],
+        "rollout": {"steps": [{"weight": 20, "for": "10s"}, {"approval": "risk"}], "watch": {"for": "30s"}},
+        **more,
+    }
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def whole_story(world: World, *, restless: bool) -> None:
+    """A first version, a good one, a bad one; a restless operator process dies each second."""
+
+    async def pass_time(seconds: int) -> None:
+        for _ in range(seconds):
+            if restless:
+                world.restart()
+            await world.wait(1)
+
+    world.kubectl_apply(spec("1.0.0"))
+    await pass_time(10)
+    world.kubectl_apply(spec("1.1.0"))
+    await pass_time(5)
+    world.say("Healthy")
+    await pass_time(15)
+    world.command("approve", "run-2/risk by system:serviceaccount:ml:ann: looks\nfine")
+    await pass_time(60)
+    world.kubectl_apply(spec("1.2.0"))
+    await pass_time(5)
+    world.say("Regressed", objectives=BAD)
+    await pass_time(60)
+
+
+@pytest.mark.parametrize("restless", [False, True], ids=["calm", "restarted-each-second"])
+async def test_each_transition_is_told_once(world: World, restless: bool) -> None:
+    await whole_story(world, restless=restless)
+    assert world.reasons() == STORY
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    form = JsonFormatter()
+    return [json.loads(form.format(record)) for record in caplog.records if record.name == "fairway.audit"]
+
+
+async def test_the_audit_trail_has_each_decision_and_each_command(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="fairway.audit")
+    await whole_story(world, restless=False)
+    told = lines(caplog)
+    assert [line["reason"] for line in told if line["audit"] == "decision"] == STORY
+    (command,) = [line for line in told if line["audit"] == "command"]
+    assert (command["command"], command["by"], command["why"]) == (
+        "approve", "system:serviceaccount:ml:ann", "looks fine",
+    )  # fmt: skip
+    assert command["value"] == "run-2/risk by system:serviceaccount:ml:ann: looks fine"
+    out = told[-1]
+    assert (out["namespace"], out["model"], out["run"], out["level"]) == ("ml", "churn", "run-3", "warning")
+    (numbers,) = out["verdict"]["objectives"]
+    assert (numbers["value"], numbers["stableValue"], numbers["limit"]) == ("50%", "0.1%", "1%")
+    assert numbers["evidence"] == "10^9.1 of 10^3.0"
+    assert out["message"] == world.events[-1][1]
+
+
+async def test_a_spec_that_cannot_be_read_is_told_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.kubectl_apply(spec("1.0.0"))
+    await world.wait(10)
+    caplog.set_level(logging.INFO, logger="fairway.audit")
+    world.kubectl_apply(spec("not a version"))
+    for _ in range(3):
+        world.restart()
+        await world.wait(5)
+    assert world.reasons()[2:] == ["InvalidSpec"]
+    (line,) = lines(caplog)
+    assert (line["reason"], line["level"]) == ("InvalidSpec", "warning")
+    assert world.condition("Stalled") == ("True", "InvalidSpec")
+
+
+async def test_every_command_is_in_the_trail_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="fairway.audit")
+    world.kubectl_apply(spec("1.0.0"))
+    await world.wait(10)
+    world.kubectl_apply(spec("1.1.0"))
+    await world.wait(5)
+    world.command("abort", "run-2")
+    await world.wait(60)
+    world.command("retry", "run-2")
+    await world.wait(60)
+    commands = [(line["command"], line["value"]) for line in lines(caplog) if line["audit"] == "command"]
+    assert commands == [("abort", "run-2"), ("retry", "run-2")]
