@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from typing import Any, Self
 
 from tests.e2e import audit
 from tests.e2e.harness import ROOT, environment
+from tests.stories import Stories
 
 Status = dict[str, Any]
 OURS = {
@@ -22,6 +24,7 @@ class Witness:
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
         self._statuses: dict[str, list[Status]] = {}
+        self._stories = Stories()
         self._mark = audit.mark()
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -42,6 +45,7 @@ class Witness:
         self._process.terminate()
         await self._process.wait()
         await self._reader
+        self._stories.write(os.environ.get("PYTEST_CURRENT_TEST", self._namespace).partition(" ")[0])
         if kind is None:
             broken = [line for name, story in self._statuses.items() for line in judge(name, story)]
             broken += foreign_writes(self._mark, self._namespace)
@@ -59,6 +63,7 @@ class Witness:
                 except ValueError:
                     break
                 text = text.lstrip()[end:]
+                self._stories.saw(0, found)
                 if "status" in found:
                     self._statuses.setdefault(found["metadata"]["name"], []).append(found["status"])
 

@@ -1,17 +1,23 @@
 """What the documents say is true: YAML parses as the API takes it, commands exist, every reason is explained."""
 
 import ast
+import json
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
+from fairway.adapters.logs import JsonFormatter
 from fairway.api.runtime import ModelRuntimeSpec
 from fairway.api.spec import ModelDeploymentSpec
+from tests.argocd import oracle
 
 ROOT = Path(__file__).resolve().parents[2]
+VALUES = json.loads((ROOT / "charts/fairway/values.schema.json").read_text(encoding="utf-8"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 REASON = re.compile(r"^[A-Z][a-z]+([A-Z][a-z]+)*$")
 CONDITIONS = {"Ready", "UpToDate", "RouteReady", "MetricsReady", "Reconciling", "Stalled", "RolledBack", "Degraded"}
@@ -24,11 +30,27 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("page", "text"), list(blocks("yaml")))
-def test_every_yaml_is_a_valid_resource(page: str, text: str) -> None:
+def test_every_yaml_is_valid(page: str, text: str) -> None:
     for document in yaml.safe_load_all(text):
+        if text.startswith("# values.yaml\n"):
+            jsonschema.validate(document, VALUES)
+            continue
         assert set(document) <= {"apiVersion", "kind", "metadata", "spec"}, page
-        kind = ModelRuntimeSpec if document.get("kind") == "ModelRuntime" else ModelDeploymentSpec
-        kind.model_validate(document["spec"])
+        kind = document.get("kind", "ModelDeployment")
+        if kind == "Application":
+            oracle.accept(document)
+        else:
+            {"ModelRuntime": ModelRuntimeSpec, "ModelDeployment": ModelDeploymentSpec}[kind].model_validate(
+                document["spec"]
+            )
+
+
+def test_every_log_line_is_as_the_operator_writes_it() -> None:
+    lines = [json.loads(line) for _, text in blocks("json") for line in text.splitlines()]
+    assert {line["audit"] for line in lines} == {"decision", "command"}
+    for line in lines:
+        record = logging.makeLogRecord({**line, "msg": line["message"], "name": line["logger"], "created": 0.0})
+        assert set(json.loads(JsonFormatter().format(record))) == set(line)
 
 
 def test_every_make_target_exists() -> None:

@@ -1,0 +1,89 @@
+"""What the operator says about itself, as the real Prometheus has it: every query of dashboards and alerts runs."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from tests.e2e.harness import ROOT, Namespace, condition, environment, kubectl, model
+
+pytestmark = pytest.mark.e2e
+
+CHART = ROOT / "charts/fairway/files"
+LATER = {"fairway_objective", "fairway_model_verdict", "fairway_notifications", "container_", "histogram_quantile"}
+"""Names of what may have no sample here: no objective, no webhook, no cAdvisor, too few samples for a rate."""
+
+
+def alerts() -> dict[str, str]:
+    """Every alert's expression."""
+    groups = yaml.safe_load(Path(CHART / "alerts.yaml").read_text())["groups"]
+    return {rule["alert"]: rule["expr"] for group in groups for rule in group["rules"]}
+
+
+def expressions(namespace: str) -> list[str]:
+    """Every query of the dashboards and alerts, with the variables filled in for one model."""
+    found = []
+    for path in sorted(CHART.glob("dashboards/*.json")):
+        for panel in json.loads(path.read_text())["panels"]:
+            found += [target["expr"] for target in panel.get("targets", ())]
+    values = {"$__rate_interval": "1m", "$__range": "1h", "$namespace": namespace, "$model": "churn"}
+    for name, value in values.items():
+        found = [each.replace(name, value) for each in found]
+    return [*found, *alerts().values()]
+
+
+async def ask(client: httpx.AsyncClient, expression: str) -> list[dict[str, Any]]:
+    """Ask Prometheus; fail with its words."""
+    answer = (await client.post("/api/v1/query", data={"query": expression})).json()
+    assert answer["status"] == "success", f"{expression}: {answer.get('error')}"
+    assert not answer.get("warnings"), f"{expression}: {answer.get('warnings')}"
+    result: list[dict[str, Any]] = answer["data"]["result"]
+    return result
+
+
+async def firing(client: httpx.AsyncClient, alert: str) -> set[str]:
+    """Return the namespaces for which an alert's expression holds, its patience aside."""
+    return {each["metric"]["namespace"] for each in await ask(client, alerts()[alert])}
+
+
+async def until(client: httpx.AsyncClient, expression: str, *, there: bool, seconds: float = 60.0) -> None:
+    """Wait until a query has an answer, or has none any more."""
+    async with asyncio.timeout(seconds):
+        while bool(await ask(client, expression)) is not there:
+            await asyncio.sleep(1)
+
+
+async def test_every_query_runs_and_the_series_of_a_model_come_and_go(ns: Namespace) -> None:
+    """Given a run at a gate, when Prometheus is asked all that dashboards ask, then it answers; deleted, it forgets."""
+    held = [{"weight": 50, "for": "1s"}, {"approval": "risk-review"}]
+    traffic = {"hostnames": [ns.host]}
+    await ns.apply(model("1.0.0", traffic=traffic))
+    await ns.healthy("1.0.0")
+    await ns.apply(model("1.1.0", traffic=traffic, rollout={"steps": held}))
+    await ns.until("the gate", lambda s: condition(s, "Paused") == ("True", "ApprovalNeeded"))
+    mine = f'{{namespace="{ns.name}",model="churn"}}'
+    async with httpx.AsyncClient(base_url=environment()["FAIRWAY_PROMETHEUS_URL"], trust_env=False) as client:
+        await until(client, f"fairway_model_step{mine} == 2", there=True)
+        for expression in expressions(ns.name):
+            found = await ask(client, expression)
+            plain = not any(word in expression for word in ("==", ">", "[", "absent", *LATER))
+            assert found or not plain, f"{expression} has no sample"
+        (info,) = await ask(client, f'fairway_model_info{{namespace="{ns.name}",model="churn",track="candidate"}}')
+        assert (info["metric"]["version"], info["metric"]["commit"]) == ("1.1.0", "4f2c9d1")
+        weights = {
+            each["metric"]["track"]: each["value"][1] for each in await ask(client, f"fairway_model_weight{mine}")
+        }
+        assert weights == {"stable": "50", "candidate": "50"}
+        assert ns.name in await firing(client, "FairwayRunWaits")
+        assert ns.name not in await firing(client, "FairwayModelRolledBack")
+        abort = f"fairway.dev/abort={(await ns.status())['run']['id']}"
+        await kubectl("-n", ns.name, "annotate", "md", "churn", abort)
+        await until(client, f'fairway_model_phase{{namespace="{ns.name}",phase="RolledBack"}}', there=True)
+        assert ns.name in await firing(client, "FairwayModelRolledBack")
+        assert ns.name not in await firing(client, "FairwayModelStalled")
+        await kubectl("-n", ns.name, "delete", "md", "churn", "--timeout=30s")
+        await until(client, f'{{__name__=~"fairway_.+",namespace="{ns.name}"}}', there=False)
