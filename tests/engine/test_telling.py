@@ -89,6 +89,19 @@ async def test_the_audit_trail_has_each_decision_and_each_command(
     assert out["message"] == world.events[-1][1]
 
 
+async def test_a_command_says_which_program_gave_it_and_when(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="fairway.audit")
+    world.kubectl_apply(spec("1.0.0"))
+    await world.wait(10)
+    fields = {"f:metadata": {"f:annotations": {".": {}, "f:fairway.dev/restart": {}}}}
+    entry = {"manager": "kubectl-annotate", "operation": "Update", "time": "2027-01-15T08:00:09Z", "fieldsV1": fields}
+    world.model()["metadata"]["managedFields"] = [entry]
+    world.command("restart", "2027-01-15T08:00:08Z")
+    await world.wait(5)
+    (line,) = [line for line in lines(caplog) if line["audit"] == "command"]
+    assert (line["command"], line["client"], line["asked"]) == ("restart", "kubectl-annotate", "2027-01-15T08:00:09Z")
+
+
 async def test_a_spec_that_cannot_be_read_is_told_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.kubectl_apply(spec("1.0.0"))
     await world.wait(10)

@@ -27,7 +27,7 @@ class Metrics:
     """Every metric of the operator, in a registry of its own. docs/reference/metrics.md lists them."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # nothing asks when a counter began, and it would double their series
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # nothing asks when a counter began, and it would double their series
         self.registry = CollectorRegistry()
         self.fleet = Fleet()
         self.registry.register(self.fleet)

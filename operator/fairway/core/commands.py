@@ -6,8 +6,9 @@ People, the CLI or Argo CD write them; the operator neither writes nor removes t
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from fairway.api import GROUP
 from fairway.core.pods import one_line
@@ -64,6 +65,20 @@ def pending(annotations: Mapping[str, str], handled: Mapping[str, str]) -> dict[
         command = _parse(name, value)
         if command is not None:
             found[name] = command
+    return found
+
+
+def writers(managed: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """Return by which program each command was last written, and when, from an object's managedFields.
+
+    Kubernetes tells a controller no more than that: the user is in the audit log of the API server.
+    """
+    found = {}
+    for entry in managed:
+        annotations = entry.get("fieldsV1", {}).get("f:metadata", {}).get("f:annotations", {})
+        for name in NAMES:
+            if f"f:{GROUP}/{name}" in annotations:
+                found[name] = {"client": str(entry.get("manager", "")), "asked": str(entry.get("time", ""))}
     return found
 
 

@@ -17,11 +17,13 @@ log = logging.getLogger(AUDIT)
 def audit(model: Manifest, s: Situation, decision: Decision) -> None:
     """Write what was commanded and what was decided, in this order, all from the record that status has."""
     about = _about(model)
+    writers = model["metadata"].get("commanded-by", {})
     for name, mark in decision.status.commands.items():
         command = s.commands.get(name)
         if command is None or s.status.commands.get(name) == mark:
             continue
         said: dict[str, Any] = {"command": name, "value": one_line(command.value, MOST_TEXT)}
+        said |= {key: one_line(text, MOST_TEXT) for key, text in writers.get(name, {}).items()}
         said |= {"by": command.by, "why": command.comment} if command.by else {}
         log.info("%s was commanded", name, extra={**about, "audit": "command", **said})
     facts = _facts(s, decision) if decision.events else {}

@@ -74,6 +74,7 @@ class Reconciler:
         situation = replace(gathered.situation, preflight=self._preflight.reading(key, gathered.situation))
         decision = decide(situation, owner_uid=owner.uid)
         stored = await self._record(model, decision.status)
+        audit(model, situation, decision)
         self._tell(key, stored, situation, decision)
         wanted = desired(owner, situation.spec, decision.status, situation.observed.records, gathered.routing)
         errors = await apply_children(self._cluster, self._store, owner.uid, wanted, _unrecorded(gathered, decision))
@@ -98,7 +99,6 @@ class Reconciler:
         return stored
 
     def _tell(self, key: Key, model: Manifest, situation: Situation, decision: Decision) -> None:
-        audit(model, situation, decision)
         for event in decision.events:
             self._event(model, event)
         self._decided(key, situation, decision)

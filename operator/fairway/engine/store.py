@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fairway.core import names
+from fairway.core.commands import writers
 from fairway.core.verdict import Key
 from fairway.ports import Manifest
 
@@ -133,10 +134,12 @@ class MemoryStore:
 
 
 def _slim(manifest: Manifest) -> Manifest:
-    """Drop what nothing reads; of managedFields keep only whether our create still owns fields."""
+    """Drop what nothing reads; of managedFields keep whether our create still owns fields, and who gave commands."""
     meta = dict(manifest["metadata"])
     managed = meta.pop("managedFields", None)
-    if managed is not None:
+    if managed is not None and manifest["kind"] == MODEL:
+        meta["commanded-by"] = writers(managed)
+    elif managed is not None:
         meta["created-fields"] = any(
             entry.get("manager") == names.MANAGER
             and entry.get("operation") == "Update"
