@@ -300,3 +300,12 @@ async def test_no_proxy_of_the_environment_hears_of_it(receiver: Receiver, monke
         desk.say()
         await desk.done()
         assert (len(receiver.got), proxy.got) == (1, [])
+
+
+async def test_a_notice_that_cannot_be_written_does_not_end_the_others(receiver: Receiver) -> None:
+    desk = Desk(Channel("bus", receiver.url))
+    desk.say(phase=object())
+    desk.say(message="kept")
+    await desk.done()
+    assert desk.counts == {("bus", "failed"): 1, ("bus", "sent"): 1}
+    assert len(receiver.got) == 1

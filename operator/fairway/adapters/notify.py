@@ -160,6 +160,9 @@ class _Sender:
             except asyncio.CancelledError:
                 self._queue.appendleft(notice)  # with the same id: a receiver that has it knows it
                 raise
+            except Exception as error:  # noqa: BLE001  one notice must not end all of them; its words may hold secrets
+                self._counted(self._channel.name, "failed")
+                log.error("a notification failed: %s", type(error).__name__, extra={"channel": self._channel.name})  # noqa: TRY400
 
     async def close(self) -> None:
         """Close the connection."""
