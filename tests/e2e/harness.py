@@ -25,6 +25,8 @@ OPERATOR = "fairway-system"
 IMAGE = "registry.example/churn"
 IDLE = "e2e-idle"
 """Namespace of the model that nobody touches while the other tests run."""
+PROXY = "system:serviceaccount:argocd:argocd-application-controller"
+"""Speaks for others: the account that the approvals policy trusts in the tests."""
 Manifest = dict[str, Any]
 
 
@@ -70,21 +72,28 @@ def lock() -> Iterator[None]:
         yield
 
 
-async def install() -> None:
-    """Install the operator the way an admin does: with the chart, as pods, with its own rights."""
-    if os.environ.get("FAIRWAY_INSTALLED"):
-        return  # `make e2e` has done it before it started several processes
+async def helm_install(*more: str) -> None:
+    """Install or upgrade the release with the chart; ``more`` values win over those of the tests."""
     prometheus = environment()["FAIRWAY_PROMETHEUS_CLUSTER_URL"]
     values = (
         "image.repository=localhost/fairway,image.tag=dev",
         f"prometheus.url={prometheus},prometheus.scrapeInterval=5s",
         "gateway.name=models,gateway.namespace=gateways",
+        f"policy.approvals.trustedProxies={{{PROXY}}}",
+        *more,
     )
     sets = [word for value in values for word in ("--set", value)]
     await run(
         "helm", "upgrade", "--install", "fairway", "charts/fairway", "--namespace", OPERATOR, "--create-namespace",
         *sets, "--wait", "--timeout", "120s", seconds=150.0,
     )  # fmt: skip
+
+
+async def install() -> None:
+    """Install the operator the way an admin does: with the chart, as pods, with its own rights."""
+    if os.environ.get("FAIRWAY_INSTALLED"):
+        return  # `make e2e` has done it before it started several processes
+    await helm_install()
     # The tag of a development image stays the same: pods of an older build must go.
     await kubectl("-n", OPERATOR, "rollout", "restart", "deployment/fairway")
     await kubectl("-n", OPERATOR, "rollout", "status", "deployment/fairway", "--timeout=120s")

@@ -25,9 +25,10 @@ async def up(ns: Namespace, version: str = "1.0.0") -> None:
     await ns.healthy(version)
 
 
-async def command(ns: Namespace, name: str, value: str) -> None:
-    """kubectl annotate, as people do."""
-    await kubectl("-n", ns.name, "annotate", "--overwrite", "md", "churn", f"fairway.dev/{name}={value}")
+async def command(ns: Namespace, name: str, value: str, *, by: str | None = None) -> None:
+    """kubectl annotate, as people do; as somebody else where the policy asks who gives the word."""
+    who = (f"--as={by}", "--as-group=system:masters") if by else ()
+    await kubectl("-n", ns.name, "annotate", "--overwrite", "md", "churn", f"fairway.dev/{name}={value}", *who)
 
 
 async def at(ns: Namespace, weight: int) -> str:
@@ -44,18 +45,20 @@ async def test_s10_s52_an_approval_waits_for_the_right_word(ns: Namespace) -> No
     status = await ns.until("the gate", lambda s: condition(s, "Paused") == ("True", "ApprovalNeeded"))
     run = status["run"]["id"]
     assert status["phase"] == "Paused"
-    await command(ns, "approve", "run-999/risk-review by ann: wrong run")
-    await command(ns, "approve", f"{run}/other by ann: wrong name")
+    for wrong in ("run-999/risk-review by ann: wrong run", f"{run}/other by ann: wrong name"):
+        with pytest.raises(AssertionError, match="not part of the run that is under way"):
+            await command(ns, "approve", wrong, by="ann")
     await command(ns, "promote", f"{run}/2")
     await command(ns, "promote-full", run)
     await ns.apply(routed(ns, "1.1.0", steps=QUICK))
     await asyncio.sleep(5)  # not a hope: the time in which nothing may happen
     status = await ns.status()
     assert (status["candidate"]["weight"], status["run"].get("approvals", [])) == (20, [])
-    await command(ns, "approve", f"{run}/risk-review by system:user:ann: looks good: really")
+    person = "system:user:ann"
+    await command(ns, "approve", f"{run}/risk-review by {person}: looks good: really", by=person)
     status = await ns.healthy("1.1.0")
     given = status["history"][0]["approvals"][0]
-    assert (given["by"], given["comment"]) == ("system:user:ann", "looks good: really")
+    assert (given["by"], given["comment"]) == (person, "looks good: really")
 
 
 async def test_s11_promote_ends_one_step_and_promote_full_the_rest(ns: Namespace) -> None:
