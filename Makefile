@@ -9,10 +9,11 @@ UV := $(or $(shell command -v uv),build/uv/bin/uv)
 RUN := $(UV) run --no-sync
 CLUSTER := $(RUN) python -m tests.cluster
 ENVIRONMENT := .venv/.synced
-HELM := build/bin/helm
-ARGOCD := build/bin/argocd-oracle
+TOOLS := $(addprefix build/bin/,helm kubeconform kube-score argocd-oracle)
 CHART_CRDS := charts/fairway/files/crds
 
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REVISION := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 OPERATOR_IMAGE := localhost/fairway:dev
 MODEL_IMAGE := registry.example/churn
 
@@ -43,13 +44,24 @@ build/uv/bin/uv:
 	@python3 -m venv build/uv || { echo "error: install python3-venv, or uv itself" >&2; exit 1; }
 	build/uv/bin/python -m pip install --quiet uv || { rm -rf build/uv; exit 1; }
 
-# The chart's tests need it before there is a cluster; the cluster tool builds the same from Go's build cache.
-$(HELM): tests/cluster/go/helm/go.mod tests/cluster/go/helm/go.sum
-	CGO_ENABLED=0 go build -C tests/cluster/go/helm -buildvcs=false -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ helm.sh/helm/v3/cmd/helm
+# The tests of the chart need them before there is a cluster; the cluster tool builds the same Helm from Go's build cache.
+.PHONY: tools
+tools: $(TOOLS) ## Build the programs that judge the chart and the manifests
+
+GO_BUILD = CGO_ENABLED=0 go build -C $(<D) -buildvcs=false -trimpath -ldflags "-s -w" -o $(CURDIR)/$@
+
+build/bin/helm: tests/cluster/go/helm/go.mod tests/cluster/go/helm/go.sum
+	$(GO_BUILD) helm.sh/helm/v3/cmd/helm
+
+build/bin/kubeconform: tests/packaging/go/kubeconform/go.mod tests/packaging/go/kubeconform/go.sum
+	$(GO_BUILD) github.com/yannh/kubeconform/cmd/kubeconform
+
+build/bin/kube-score: tests/packaging/go/kube-score/go.mod tests/packaging/go/kube-score/go.sum
+	$(GO_BUILD) github.com/zegl/kube-score/cmd/kube-score
 
 # Argo CD's own Lua, settings and diff, for the tests of manifests/argocd: about three minutes on two cores, once.
-$(ARGOCD): $(addprefix tests/argocd/go/,main.go go.mod go.sum)
-	CGO_ENABLED=0 go build -C tests/argocd/go -buildvcs=false -trimpath -ldflags "-s -w" -o $(CURDIR)/$@ .
+build/bin/argocd-oracle: tests/argocd/go/main.go tests/argocd/go/go.mod tests/argocd/go/go.sum
+	$(GO_BUILD) .
 
 # --- code -------------------------------------------------------------------------------------------------------
 
@@ -76,8 +88,12 @@ crds: $(ENVIRONMENT) ## Write the CRDs anew, from the models to crds/ and the ch
 argocd: $(ENVIRONMENT) ## Write Argo CD's ConfigMap anew, from the Lua in manifests/argocd
 	$(RUN) python manifests/argocd/assemble.py
 
+.PHONY: manifests
+manifests: $(ENVIRONMENT) build/bin/helm ## Write what is made from the chart: manifests/, the table of its values
+	$(RUN) python -m tests.packaging
+
 .PHONY: unit
-unit: $(ENVIRONMENT) $(HELM) $(ARGOCD) ## Run every test that needs no cluster; every branch of a decision must be covered
+unit: $(ENVIRONMENT) $(TOOLS) ## Run every test that needs no cluster; every branch of a decision must be covered
 	$(RUN) pytest -m "not e2e and not hunt" --cov
 
 .PHONY: coverage
@@ -104,7 +120,8 @@ cluster-status: $(ENVIRONMENT) ## Say what of the development cluster runs
 
 .PHONY: images
 images: $(ENVIRONMENT) ## Build the operator and the example model, and load them into the cluster
-	$(CLUSTER) build-image $(OPERATOR_IMAGE) --file Dockerfile --context .
+	$(CLUSTER) build-image $(OPERATOR_IMAGE) --file Dockerfile --context . --also localhost/fairway:next \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 	$(CLUSTER) build-image $(MODEL_IMAGE):1.0.0 --file examples/churn/Dockerfile --context examples/churn \
 		--also $(MODEL_IMAGE):1.1.0 --also $(MODEL_IMAGE):1.2.0 --also $(MODEL_IMAGE):1.3.0
 

@@ -65,7 +65,7 @@ class Settings(Api):
     settle: Annotated[Duration, Field(ge=0, le=300, allow_inf_nan=False)] = 3.0
     scale_down_delay: Annotated[Duration, Field(ge=0, le=3600, allow_inf_nan=False)] = 30.0
     lease: LeaseSettings = LeaseSettings()
-    fetch_image: str = ""
+    fetch_image: str = Field(default_factory=lambda: os.environ.get("FETCH_IMAGE", ""))
     port: Port = 8080
     notifications: Annotated[tuple[NotificationSettings, ...], Field(max_length=20)] = ()
     workers: int = Field(4, ge=1, le=64)

@@ -1,18 +1,21 @@
 """The chart as Helm renders it: what it grants, how the operator runs, and what it refuses."""
 
-import shutil
+import json
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from fairway.api.runtime import ModelRuntimeSpec
+from fairway.api.spec import ModelDeploymentSpec
 from fairway.settings import Settings
+from tests.packaging import helm as chart
+from tests.packaging import values
+from tests.packaging.helm import CHART, ROOT, Object
 
-ROOT = Path(__file__).resolve().parents[2]
-CHART = ROOT / "charts/fairway"
 CRDS = sorted((ROOT / "crds").glob("*.yaml"))
 READ = {"list", "watch"}
 OWN = READ | {"get", "create", "patch", "delete"}
@@ -35,33 +38,18 @@ NAMESPACED_RULES = {
     ("gateway.networking.k8s.io", "httproutes"): OWN,
 }
 
-Object = dict[str, Any]
 Helm = Callable[..., subprocess.CompletedProcess[str]]
 Render = Callable[..., list[Object]]
 
 
 @pytest.fixture(scope="session")
 def helm() -> Helm:
-    program = shutil.which("helm", path=ROOT / "build/bin") or shutil.which("helm")
-    if program is None:
-        pytest.fail("helm is not there: `make unit` builds it into build/bin")
-
-    def call(*args: str | Path) -> subprocess.CompletedProcess[str]:
-        argv = [program, *args, "--kube-version", "1.35.4"]
-        return subprocess.run(argv, capture_output=True, text=True, check=False)
-
-    return call
+    return chart.helm
 
 
 @pytest.fixture(scope="session")
-def render(helm: Helm) -> Render:
-    def call(*sets: str, release: str = "fairway") -> list[Object]:
-        flags = [flag for value in sets for flag in ("--set", value)]
-        done = helm("template", release, CHART, "--namespace", "fairway-system", *flags)
-        assert done.returncode == 0, done.stderr
-        return [document for document in yaml.safe_load_all(done.stdout) if document]
-
-    return call
+def render() -> Render:
+    return chart.objects
 
 
 def of_kind(objects: list[Object], kind: str) -> list[Object]:
@@ -120,6 +108,17 @@ def test_lint_finds_nothing(helm: Helm) -> None:
         ("workers=0", "/workers"),
         ("logLevel=loud", "/logLevel"),
         ("image.digest=latest", "/image/digest"),
+        ("policy.access=true", "/policy/access"),
+        ("policy.approvals.trustedProxies={a b}", "/policy/approvals/trustedProxies/0"),
+        ("policy.approvals.trustedProxies={a'b}", "/policy/approvals/trustedProxies/0"),
+        ("policy.requirements.card={auc}", "/policy/requirements/card/0"),
+        ("policy.requirements.registries={registry.example/}", "/policy/requirements/registries/0"),
+        ("policy.requirements.actions={Deny,Warn}", "/policy/requirements/actions"),
+        ("networkPolicy.egress.apiServer.cidrs={kubernetes}", "/networkPolicy/egress/apiServer/cidrs/0"),
+        ("networkPolicy.from=x", "from"),
+        ("resources.request.cpu=1", "request"),
+        ("tolerations[0].name=x", "/tolerations/0"),
+        ("affinity.node=x", "node"),
         (r"podLabels.app\.kubernetes\.io/managed-by=fairway", "app.kubernetes.io/managed-by"),
     ],
 )
@@ -234,10 +233,15 @@ def test_probes_and_service_use_the_metrics_port(render: Render) -> None:
 
 def test_the_charts_defaults_are_the_operators(render: Render) -> None:
     config = config_of(render())
-    own = config.pop("fetchImage")
-    assert own == only(render(), "Deployment")["spec"]["template"]["spec"]["containers"][0]["image"]
     assert Settings.model_validate(config) == Settings()
     assert {"namespaces", "settle", "scaleDownDelay", "lease", "port", "workers", "logLevel"} <= set(config)
+
+
+def test_models_are_fetched_by_the_operators_own_image(render: Render) -> None:
+    digest = f"sha256:{'0' * 64}"
+    for sets in ((), ("image.tag=next",), (f"image.digest={digest}",)):
+        (container,) = only(render(*sets), "Deployment")["spec"]["template"]["spec"]["containers"]
+        assert {"name": "FETCH_IMAGE", "value": container["image"]} in container["env"]
 
 
 def test_configuration_as_asked(render: Render) -> None:
@@ -268,6 +272,101 @@ def test_a_changed_configuration_restarts_the_operator(render: Render) -> None:
     assert checksum() != checksum("workers=8")
 
 
+def test_only_metrics_and_probes_can_be_reached(render: Render) -> None:
+    policy = only(render("port=9000"), "NetworkPolicy")["spec"]
+    assert policy["policyTypes"] == ["Ingress"]
+    assert policy["ingress"] == [{"ports": [{"protocol": "TCP", "port": 9000}]}]
+    assert "egress" not in policy
+    pods = only(render(), "Deployment")["spec"]["template"]["metadata"]["labels"].items()
+    assert policy["podSelector"]["matchLabels"].items() <= pods
+    assert not of_kind(render("networkPolicy.enabled=false"), "NetworkPolicy")
+
+
+def test_what_goes_out_is_limited_when_asked(render: Render) -> None:
+    prometheus = "networkPolicy.egress.rules[0].ports[0].port=9090"
+    on = "networkPolicy.egress.enabled=true,networkPolicy.egress.apiServer.cidrs={10.0.0.1/32}"
+    policy = only(render(on, prometheus), "NetworkPolicy")["spec"]
+    dns, api, own = policy["egress"]
+    assert {entry["port"] for entry in dns["ports"]} == {53}
+    assert [entry["port"] for entry in api["ports"]] == [443, 6443]
+    assert api["to"] == [{"ipBlock": {"cidr": "10.0.0.1/32"}}]
+    assert own == {"ports": [{"port": 9090}]}
+
+
+def test_replicas_keep_apart_and_one_goes_at_a_time(render: Render) -> None:
+    objects = render()
+    spec = only(objects, "Deployment")["spec"]
+    assert spec["replicas"] == 2
+    assert only(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    pod = spec["template"]["spec"]
+    (term,) = pod["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    (spread,) = pod["topologySpreadConstraints"]
+    for labels in (term["podAffinityTerm"]["labelSelector"], spread["labelSelector"]):
+        assert labels["matchLabels"] == spec["selector"]["matchLabels"]
+    assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
+
+
+# --- the values ------------------------------------------------------------------------------------------------
+
+
+def test_every_value_is_explained_and_the_readme_has_the_table() -> None:
+    text = (CHART / "values.yaml").read_text()
+    said = values.comments(text)
+    leaves = {path for path, value in values.entries(yaml.safe_load(text)) if not (isinstance(value, dict) and value)}
+    assert leaves - said.keys() == set()
+    assert values.README.read_text() == values.readme(), "run `make manifests`"
+
+
+def test_the_schema_knows_every_value_and_no_other() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    known = set(schema["properties"]) - {"global"}
+    assert known == set(yaml.safe_load((CHART / "values.yaml").read_text()))
+    assert list(open_objects(schema, "")) == []
+
+
+VERBATIM = {"podSelector", "namespaceSelector", "ipBlock", "nodeAffinity", "podAffinity", "podAntiAffinity", "global"}
+LISTS = {"/topologySpreadConstraints/items", "/extraVolumes/items", "/extraVolumeMounts/items"}
+
+
+def open_objects(schema: Any, path: str) -> Iterator[str]:
+    """Objects that take any key, though they are not Kubernetes' own, which its API server checks."""
+    if not isinstance(schema, dict):
+        return
+    closed = "additionalProperties" in schema or "allOf" in schema
+    if (
+        "object" in schema.get("type", ())
+        and not closed
+        and path.rsplit("/", maxsplit=1)[-1] not in VERBATIM
+        and path not in LISTS
+    ):
+        yield path
+    for name, inner in {**schema.get("properties", {}), **schema.get("definitions", {})}.items():
+        yield from open_objects(inner, f"{path}/{name}")
+    yield from open_objects(schema.get("items"), f"{path}/items")
+
+
+def test_artifact_hub_is_told_what_is_there() -> None:
+    meta = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    told = meta["annotations"]
+    crds = [yaml.safe_load(path.read_text()) for path in CRDS]
+    named = {(each["name"], each["kind"], each["version"]) for each in yaml.safe_load(told["artifacthub.io/crds"])}
+    assert named == {
+        (crd["metadata"]["name"], crd["spec"]["names"]["kind"], version["name"])
+        for crd in crds
+        for version in crd["spec"]["versions"]
+    }
+    specs = {"ModelDeployment": ModelDeploymentSpec, "ModelRuntime": ModelRuntimeSpec}
+    for example in yaml.safe_load(told["artifacthub.io/crdsExamples"]):
+        specs[example["kind"]].model_validate(example["spec"])
+
+
+def test_one_version_everywhere() -> None:
+    meta = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert meta["version"] == meta["appVersion"] == project["version"]
+    assert f"ARG VERSION={project['version']}\n" in (ROOT / "Dockerfile").read_text()
+
+
 # --- the CRDs --------------------------------------------------------------------------------------------------
 
 
@@ -285,6 +384,11 @@ def test_crds_are_installed_unchanged_and_outlive_the_release(render: Render) ->
         assert crd["metadata"]["annotations"].pop("helm.sh/resource-policy") == "keep"
         assert crd["spec"] == wanted["spec"]
     assert not rendered
+
+
+def test_crds_are_small_enough_for_client_side_apply() -> None:
+    """Together below 200 KiB, and each below the 256 KiB that an annotation may have."""
+    assert sum(path.stat().st_size for path in CRDS) < 200 * 1024
 
 
 def test_crds_can_be_left_to_somebody_else(render: Render) -> None:

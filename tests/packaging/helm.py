@@ -1,0 +1,46 @@
+"""The chart, as Helm renders it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "charts/fairway"
+TOOLS = ROOT / "build/bin"
+NAMESPACE = "fairway-system"
+KUBERNETES = "1.35.4"
+
+Object = dict[str, Any]
+
+
+def tool(name: str) -> Path:
+    """Return a program that `make unit` builds. Raises FileNotFoundError, saying so."""
+    found = shutil.which(name, path=TOOLS)
+    if found is None:
+        raise FileNotFoundError(f"{name} is not there: `make tools` builds it into build/bin")
+    return Path(found)
+
+
+def helm(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run Helm as for the pinned Kubernetes; the caller looks at what it says."""
+    argv = [tool("helm"), *words, "--kube-version", KUBERNETES]
+    return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+
+def text(*sets: str, release: str = "fairway") -> str:
+    """Render the chart with these values. Raises ValueError with Helm's words."""
+    flags = [flag for value in sets for flag in ("--set", value)]
+    done = helm("template", release, CHART, "--namespace", NAMESPACE, *flags)
+    if done.returncode:
+        raise ValueError(done.stderr.strip())
+    return done.stdout
+
+
+def objects(*sets: str, release: str = "fairway") -> list[Object]:
+    """Render the chart with these values, as objects."""
+    return [document for document in yaml.safe_load_all(text(*sets, release=release)) if document]
