@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def helm(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, check=False)
 
 
+@cache
 def text(*sets: str, release: str = "fairway") -> str:
     """Render the chart with these values. Raises ValueError with Helm's words."""
     flags = [flag for value in sets for flag in ("--set", value)]
@@ -43,4 +45,18 @@ def text(*sets: str, release: str = "fairway") -> str:
 
 def objects(*sets: str, release: str = "fairway") -> list[Object]:
     """Render the chart with these values, as objects."""
-    return [document for document in yaml.safe_load_all(text(*sets, release=release)) if document]
+    return parse(text(*sets, release=release))
+
+
+class _Loader(yaml.CSafeLoader):
+    """Reads a plain `=` as text, as YAML 1.2 does: schemas of operators have one."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    key: found for key, found in yaml.CSafeLoader.yaml_implicit_resolvers.items() if key != "="
+}
+
+
+def parse(documents: str) -> list[Object]:
+    """Read objects as Kubernetes does."""
+    return [each for each in yaml.load_all(documents, Loader=_Loader) if each]

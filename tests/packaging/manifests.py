@@ -52,7 +52,7 @@ def _sources(*sets: str) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for document in re.split(r"^---\n", helm.text(*sets), flags=re.MULTILINE):
         source, body = re.match(r"(?:# Source: fairway/templates/(\S+)\n)?(.*)", document, re.DOTALL).groups()  # type: ignore[union-attr]
-        if source and body.strip() and yaml.safe_load(body):
+        if source and body.strip() and helm.parse(body):
             plain = _NO_ANNOTATIONS.sub("", _HELMS_OWN.sub("", body.replace(_KEPT, "")))
             found.setdefault(source, []).append(plain.strip() + "\n")
     return {source: "---\n".join(documents) for source, documents in found.items()}
@@ -114,7 +114,7 @@ def _namespace() -> str:
 def _objects(sources: Mapping[str, str]) -> Iterator[Object]:
     for name, content in sources.items():
         if name != CONFIG:
-            yield from yaml.safe_load_all(content)
+            yield from helm.parse(content)
 
 
 def _identity(each: Object) -> tuple[str, str, str]:

@@ -13,11 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.cluster import crds
 from tests.cluster.settings import GO_MODULES
-from tests.packaging.helm import ROOT, Object
+from tests.packaging.helm import ROOT, Object, parse
 
 Kind = tuple[str, str]
 """apiVersion and kind."""
@@ -25,15 +23,6 @@ Kind = tuple[str, str]
 LOCATION = "{{ .Group }}_{{ .ResourceAPIVersion }}_{{ .ResourceKind }}.json"
 _INT_OR_STRING = {"oneOf": [{"type": "string"}, {"type": "integer"}]}
 _QUANTITY = {"oneOf": [{"type": "string"}, {"type": "number"}]}
-
-
-class _Loader(yaml.CSafeLoader):
-    """Reads a plain `=` as text, as YAML 1.2 does; Prometheus's definitions have one."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    key: found for key, found in yaml.CSafeLoader.yaml_implicit_resolvers.items() if key != "="
-}
 
 
 def write(folder: Path, kinds: Iterable[Kind]) -> None:
@@ -102,8 +91,8 @@ def _crds() -> dict[tuple[str, str, str], Object]:
     texts = [*own, *(text for bundle in crds.BUNDLES for text in bundle.documents())]
     found = {}
     for text in texts:
-        for crd in yaml.load_all(text, Loader=_Loader):
-            if crd and crd["kind"] == "CustomResourceDefinition":
+        for crd in parse(text):
+            if crd["kind"] == "CustomResourceDefinition":
                 spec = crd["spec"]
                 for version in spec["versions"]:
                     key = spec["group"], version["name"], spec["names"]["kind"]

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.packaging import helm, schemas
-from tests.packaging.helm import ROOT, Object, tool
+from tests.packaging.helm import ROOT, Object, parse, tool
 
 MODES = {
     "as it comes": (),
@@ -55,7 +55,7 @@ def conform(tmp_path_factory: pytest.TempPathFactory) -> Conform:
     folder = tmp_path_factory.mktemp("schemas")
 
     def check(text: str) -> list[str]:
-        objects = [each for each in yaml.safe_load_all(text) if each]
+        objects = parse(text)
         schemas.write(folder, [(each["apiVersion"], each["kind"]) for each in objects])
         argv = [tool("kubeconform"), "-strict", "-output=json", f"-schema-location={folder}/{schemas.LOCATION}", "-"]
         done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False, timeout=120)
