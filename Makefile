@@ -128,8 +128,9 @@ images: $(ENVIRONMENT) ## Build the operator and the example model, and load the
 .PHONY: e2e
 e2e: $(ENVIRONMENT) $(ARGOCD) ## Run the tests that need the cluster and the images
 	$(RUN) python -m tests.e2e
-	FAIRWAY_INSTALLED=1 $(RUN) pytest -m "e2e and not alone" -n 3
+	FAIRWAY_INSTALLED=1 $(RUN) pytest -m "e2e and not alone and not last" -n 3
 	FAIRWAY_INSTALLED=1 $(RUN) pytest -m "e2e and alone"
+	FAIRWAY_INSTALLED=1 $(RUN) pytest -m "e2e and last"
 
 # --- all of it --------------------------------------------------------------------------------------------------
 

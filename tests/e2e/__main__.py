@@ -1,12 +1,15 @@
 """What `make e2e` does before its tests: install the operator, and make the model that nobody touches meanwhile."""
 
 import asyncio
+from datetime import UTC, datetime
 
-from tests.e2e.harness import idle_model, install
+from tests.e2e.harness import STARTED, idle_model, install
 
 
 async def prepare() -> None:
-    """Install, then begin to idle."""
+    """Install, then begin to idle; note when, for what judges the audit log at the end."""
+    STARTED.parent.mkdir(exist_ok=True)
+    STARTED.write_text(datetime.now(UTC).isoformat(), encoding="utf-8")
     await install()
     await idle_model()
 

@@ -22,6 +22,8 @@ from tests.load.generator import Load, Plan
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATOR = "fairway-system"
+STARTED = ROOT / "build/e2e-started"
+"""When `make e2e` began: the audit log before it tells of other builds."""
 IMAGE = "registry.example/churn"
 IDLE = "e2e-idle"
 """Namespace of the model that nobody touches while the other tests run."""

@@ -29,7 +29,7 @@ NAMESPACED_RULES = {
     ("fairway.dev", "modeldeployments/status"): {"patch"},
     ("apps", "deployments"): OWN,
     ("apps", "deployments/scale"): {"patch"},
-    ("apps", "controllerrevisions"): OWN,
+    ("apps", "controllerrevisions"): OWN - {"patch"},
     ("", "services"): OWN,
     ("", "pods"): READ,
     ("", "events"): {"create"},

@@ -20,8 +20,12 @@
   resources: [modeldeployments/status]
   verbs: [patch]
 - apiGroups: [apps]
-  resources: [deployments, controllerrevisions]
+  resources: [deployments]
   verbs: [get, list, watch, create, patch, delete]
+# What a revision is never changes.
+- apiGroups: [apps]
+  resources: [controllerrevisions]
+  verbs: [get, list, watch, create, delete]
 - apiGroups: [apps]
   resources: [deployments/scale]
   verbs: [patch]
