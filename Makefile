@@ -126,7 +126,7 @@ images: $(ENVIRONMENT) ## Build the operator and the example model, and load the
 		--also $(MODEL_IMAGE):1.1.0 --also $(MODEL_IMAGE):1.2.0 --also $(MODEL_IMAGE):1.3.0
 
 .PHONY: e2e
-e2e: $(ENVIRONMENT) $(ARGOCD) ## Run the tests that need the cluster and the images
+e2e: $(ENVIRONMENT) build/bin/argocd-oracle ## Run the tests that need the cluster and the images
 	$(RUN) python -m tests.e2e
 	FAIRWAY_INSTALLED=1 $(RUN) pytest -m "e2e and not alone and not last" -n 3
 	FAIRWAY_INSTALLED=1 $(RUN) pytest -m "e2e and alone"

@@ -140,7 +140,11 @@ def _runtime(parts: Parts, clock: SteadyClock, queue: WorkQueue, analysis: Analy
         defaults=Defaults(
             gateway=settings.gateway,
             fetch_image=settings.fetch_image,
-            policy=Policy(settle=settings.settle, scale_down_delay=settings.scale_down_delay),
+            policy=Policy(
+                settle=settings.settle,
+                scale_down_delay=settings.scale_down_delay,
+                verified=settings.approvals_verified,
+            ),
         ),
         decided=metrics.decided,
         stuck=metrics.fleet.hold,

@@ -66,6 +66,8 @@ class Settings(Api):
     scale_down_delay: Annotated[Duration, Field(ge=0, le=3600, allow_inf_nan=False)] = 30.0
     lease: LeaseSettings = LeaseSettings()
     fetch_image: str = Field(default_factory=lambda: os.environ.get("FETCH_IMAGE", ""))
+    approvals_verified: bool = False
+    """An admission policy has compared the names in approvals with the requesters."""
     port: Port = 8080
     notifications: Annotated[tuple[NotificationSettings, ...], Field(max_length=20)] = ()
     workers: int = Field(4, ge=1, le=64)

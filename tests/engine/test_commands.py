@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
+from fairway.core.rollout.situation import Policy
 from fairway.core.verdict import ObjectiveReading
+from fairway.engine.gather import Defaults
+from fairway.engine.reconciler import Reconciler
 from tests.engine.test_rollout import BAD, serving, spec
 from tests.fakes.world import Behaviour, World
 
@@ -103,6 +106,22 @@ async def test_s10_s52_only_the_right_word_passes_an_approval(world: World) -> N
     assert world.weights() == {"1.1.0": 100}
     given = world.status().history[0].approvals[0]
     assert (given.by, given.comment) == ("system:user:ann", "by all means")
+
+
+async def test_without_the_policy_a_name_is_only_what_somebody_wrote(world: World) -> None:
+    run = await tried(world, steps=GATED)
+    world.reconciler = Reconciler(
+        cluster=world,
+        store=world.store,
+        recorder=world,
+        analysis=world.analysis,  # type: ignore[arg-type]
+        clock=world,
+        defaults=Defaults(policy=Policy(verified=False)),
+    )
+    await act(world, "approve", f"{run}/risk by ann: fine", 60)
+    given = world.status().history[0].approvals[0]
+    assert (given.by, given.comment) == ("unverified", "fine")
+    assert ("Approved", "risk was approved by ann (unverified): fine") in world.events
 
 
 async def test_a_denial_is_a_rollback_with_who_and_why(world: World) -> None:

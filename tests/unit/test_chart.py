@@ -233,6 +233,8 @@ def test_probes_and_service_use_the_metrics_port(render: Render) -> None:
 
 def test_the_charts_defaults_are_the_operators(render: Render) -> None:
     config = config_of(render())
+    assert config.pop("approvalsVerified") is True
+    assert config_of(render("policy.approvals.enabled=false"))["approvalsVerified"] is False
     assert Settings.model_validate(config) == Settings()
     assert {"namespaces", "settle", "scaleDownDelay", "lease", "port", "workers", "logLevel"} <= set(config)
 

@@ -40,7 +40,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{- define "fairway.config" -}}
-{{- pick .Values "namespaces" "gateway" "prometheus" "notifications" "settle" "scaleDownDelay" "lease" "port" "workers" "logLevel" | toYaml }}
+{{- $config := pick .Values "namespaces" "gateway" "prometheus" "notifications" "settle" "scaleDownDelay" "lease" "port" "workers" "logLevel" -}}
+{{- set $config "approvalsVerified" .Values.policy.approvals.enabled | toYaml }}
 {{- end -}}
 
 {{- define "fairway.subject" -}}

@@ -70,7 +70,7 @@ class Approval(Tolerant):
     """A person's word: who, when, and why. ``by`` is unverified unless the shipped policy checks it."""
 
     name: str = Field(description="Which approval.")
-    by: str = Field(description="Who gave it.")
+    by: str = Field(description="Who gave it; unverified, where no policy compares the name with the requester.")
     via: str | None = Field(None, description="The account that spoke for that person, if another did.")
     comment: str = Field("", description="Why.")
     at: Time = Field(description="When.")

@@ -5,6 +5,8 @@ from fairway.core.commands import Command
 from fairway.core.rollout.rollback import roll_back
 from fairway.core.rollout.situation import Event, Situation, Transition, handled
 
+UNVERIFIED = "unverified"
+
 
 def gate(run: Run) -> PlanStep | None:
     """Return the approval step that the run is at."""
@@ -27,13 +29,18 @@ def _word(s: Situation, name: str) -> Command | None:
     return command if at is not None and at.approval == command.gate and not approved(run) else None
 
 
+def _who(s: Situation, command: Command) -> str:
+    """Return who gave the word, for people: without the shipped policy anybody may have written any name."""
+    return command.by if s.policy.verified else f"{command.by} ({UNVERIFIED})"
+
+
 def denied(s: Situation) -> Transition | None:
     """Take the candidate out: a person said no."""
     command = _word(s, "deny")
     if command is None or s.status.stable is None:
         return None
     why = f": {command.comment}" if command.comment else ""
-    transition = roll_back(s, "Denied", f"{command.gate} was denied by {command.by}{why}")
+    transition = roll_back(s, "Denied", f"{command.gate} was denied by {_who(s, command)}{why}")
     return Transition(handled(transition.status, command), transition.events)
 
 
@@ -42,9 +49,10 @@ def approve(s: Situation) -> Transition | None:
     command, run = _word(s, "approve"), s.status.run
     if command is None or run is None:
         return None
-    given = Approval(name=command.gate, by=command.by, comment=command.comment, at=s.now)
+    by = command.by if s.policy.verified else UNVERIFIED
+    given = Approval(name=command.gate, by=by, comment=command.comment, at=s.now)
     after = s.status.model_copy(update={"run": run.model_copy(update={"approvals": (*run.approvals, given)})})
-    said = f"{command.gate} was approved by {command.by}" + (f": {command.comment}" if command.comment else "")
+    said = f"{command.gate} was approved by {_who(s, command)}" + (f": {command.comment}" if command.comment else "")
     return Transition(handled(after, command), (Event("Approved", said),))
 
 

@@ -23,11 +23,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The operator's own clocks, in seconds."""
+    """The operator's own clocks, in seconds, and whether the names in approvals are checked before they get here."""
 
     settle: float = 3.0
     scale_down_delay: float = 30.0
     hold: float = 300.0
+    verified: bool = True
 
 
 @dataclass(frozen=True, slots=True)
