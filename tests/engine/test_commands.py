@@ -118,8 +118,10 @@ async def test_without_the_policy_a_name_is_only_what_somebody_wrote(world: Worl
         clock=world,
         defaults=Defaults(policy=Policy(verified=False)),
     )
-    await act(world, "approve", f"{run}/risk by ann: fine", 60)
-    given = world.status().history[0].approvals[0]
+    await act(world, "approve", f"{run}/risk by ann: fine")
+    after = world.status().run
+    assert after is not None
+    (given,) = after.approvals
     assert (given.by, given.comment) == ("unverified", "fine")
     assert ("Approved", "risk was approved by ann (unverified): fine") in world.events
 
