@@ -78,11 +78,12 @@ lint: $(ENVIRONMENT) ## Check style, types and the layers
 	$(RUN) lint-imports
 
 .PHONY: crds
-crds: $(ENVIRONMENT) ## Write the CRDs anew, from the models to crds/ and the chart
+crds: $(ENVIRONMENT) build/bin/helm ## Write the CRDs anew, from the models to crds/, the chart and the manifests
 	$(RUN) fairway crds
 	mkdir -p $(CHART_CRDS)
 	rm -f $(CHART_CRDS)/*.yaml
 	cp crds/*.yaml $(CHART_CRDS)/
+	$(RUN) python -m tests.packaging
 
 .PHONY: argocd
 argocd: $(ENVIRONMENT) ## Write Argo CD's ConfigMap anew, from the Lua in manifests/argocd
