@@ -43,7 +43,7 @@ def comments(text: str) -> dict[str, str]:
     above: list[str] = []
     for line in text.splitlines():
         if (stripped := line.strip()).startswith("#"):
-            said.append(stripped.removeprefix("#").strip())
+            said.append(" ".join(stripped.removeprefix("#").split()))
             continue
         if match := _KEY.match(line):
             above = [*above[: len(match[1]) // 2], match[2]]
