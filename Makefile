@@ -9,7 +9,7 @@ UV := $(or $(shell command -v uv),build/uv/bin/uv)
 RUN := $(UV) run --no-sync
 CLUSTER := $(RUN) python -m tests.cluster
 ENVIRONMENT := .venv/.synced
-TOOLS := $(addprefix build/bin/,helm kubeconform kube-score argocd-oracle)
+TOOLS := $(addprefix build/bin/,helm kubectl kubeconform kube-score argocd-oracle)
 CHART_CRDS := charts/fairway/files/crds
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -44,7 +44,8 @@ build/uv/bin/uv:
 	@python3 -m venv build/uv || { echo "error: install python3-venv, or uv itself" >&2; exit 1; }
 	build/uv/bin/python -m pip install --quiet uv || { rm -rf build/uv; exit 1; }
 
-# The tests of the chart need them before there is a cluster; the cluster tool builds the same Helm from Go's build cache.
+# The tests of chart and manifests need them before there is a cluster; what the cluster tool builds of the same sources
+# later, it finds in Go's build cache.
 .PHONY: tools
 tools: $(TOOLS) ## Build the programs that judge the chart and the manifests
 
@@ -52,6 +53,9 @@ GO_BUILD = CGO_ENABLED=0 go build -C $(<D) -buildvcs=false -trimpath -ldflags "-
 
 build/bin/helm: tests/cluster/go/helm/go.mod tests/cluster/go/helm/go.sum
 	$(GO_BUILD) helm.sh/helm/v3/cmd/helm
+
+build/bin/kubectl: tests/cluster/go/kubernetes/go.mod tests/cluster/go/kubernetes/go.sum
+	$(GO_BUILD) k8s.io/kubernetes/cmd/kubectl
 
 build/bin/kubeconform: tests/packaging/go/kubeconform/go.mod tests/packaging/go/kubeconform/go.sum
 	$(GO_BUILD) github.com/yannh/kubeconform/cmd/kubeconform

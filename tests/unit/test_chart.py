@@ -388,6 +388,13 @@ def test_crds_are_installed_unchanged_and_outlive_the_release(render: Render) ->
     assert not rendered
 
 
+def test_versions_of_the_api_are_only_added() -> None:
+    """Objects of every version that was ever there must stay readable: add to this list, never take away."""
+    for path in CRDS:
+        served = {each["name"] for each in yaml.safe_load(path.read_text())["spec"]["versions"] if each["served"]}
+        assert served >= {"v1alpha1"}
+
+
 def test_crds_are_small_enough_for_client_side_apply() -> None:
     """Together below 200 KiB, and each below the 256 KiB that an annotation may have."""
     assert sum(path.stat().st_size for path in CRDS) < 200 * 1024

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,29 +10,20 @@ import pytest
 
 from fairway.api.spec import ModelDeploymentSpec
 from fairway.settings import Settings, load
-from tests.cluster import settings
 from tests.packaging import helm, manifests
-from tests.packaging.helm import Object, parse
+from tests.packaging.helm import Object, parse, tool
 from tests.packaging.manifests import MANIFESTS
 
 Build = Callable[[str], list[Object]]
 HASHED = re.compile(r"fairway-[a-z0-9]{10}")
 
 
-def kubectl() -> str | None:
-    built = [settings.BIN / "kubectl", *sorted((settings.CACHE / "bin").glob("kubernetes-*/kubectl"))]
-    return next((str(path) for path in built if path.exists()), None) or shutil.which("kubectl")
-
-
 @pytest.fixture(scope="session")
 def build() -> Build:
     """`kubectl kustomize` of a folder."""
-    program = kubectl()
-    if program is None:
-        pytest.skip("no kubectl before the first `make cluster-up`; tests/e2e/test_install.py builds them all")
 
     def call(folder: str) -> list[Object]:
-        argv = [program, "kustomize", str(MANIFESTS / folder)]
+        argv = [tool("kubectl"), "kustomize", str(MANIFESTS / folder)]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return parse(done.stdout)
