@@ -105,6 +105,9 @@ def log() -> Iterator[dict[str, Any]]:
     for path in (*rotated, current):
         with path.open(encoding="utf-8") as lines:
             for line in lines:
+                ours = ACCOUNT in line or "rbac.authorization.k8s.io" in line  # reading JSON takes its time
+                if not ours or not line.endswith("\n"):  # the last one may still be written
+                    continue
                 entry = json.loads(line)
                 if _when(entry) >= since:
                     yield entry
@@ -151,7 +154,8 @@ async def test_s45_the_role_has_no_unused_and_no_missing_verb(operator: None) ->
             changed.append(_when(entry))
         if entry["user"]["username"] != ACCOUNT or "resource" not in about:
             continue
-        if (entry.get("responseStatus") or {}).get("code") == 403:
+        # Not every 403: a namespace that is going away and a quota answer so, too.
+        if entry["annotations"]["authorization.k8s.io/decision"] == "forbid":
             denied.append((_when(entry), _right(entry)))
         else:
             used[_right(entry)] += 1
