@@ -6,6 +6,7 @@ from typing import Any
 Json = dict[str, Any]
 
 MINIMAL: Json = {"model": {"version": "1.0.0"}, "runtime": {"image": "registry.example/churn:1.0.0", "port": 8080}}
+OWNER: Json = {"label": "service", "value": "$namespace-$name-$revision-.*"}
 FULL: Json = {
     "model": {
         "name": "churn",
@@ -138,6 +139,11 @@ def plan(*found: Json) -> Json:
     return {"rollout": {"steps": list(found)}}
 
 
+def series(**fields: Any) -> Json:
+    """The example, with these series in its runtime."""
+    return {"runtime": MINIMAL["runtime"] | {"metrics": {"series": fields}}}
+
+
 def model(**rest: Any) -> Json:
     return {"model": {"version": "1.0.0"} | rest}
 
@@ -202,6 +208,8 @@ ACCEPTED = (
     Accepted("a gateway with a path", {"traffic": {"gateway": GATEWAY, "path": "/churn"}}),
     Accepted("a path without a gateway", {"traffic": {"path": "/"}}),
     Accepted("all of them may fail", objectives(errors("100%"))),
+    Accepted("failed by a second counter", series(requests={"metric": "m", "failed": {"metric": "f", "apart": True}})),
+    Accepted("failed if not good", series(requests={"metric": "m", "succeeded": {"metric": "s"}})),
     Accepted("a fine percentage", objectives(errors("099.999999%"))),
     Accepted("one of each", objectives(errors("1%"), {"name": "latency", "latency": LATENCY})),
     Accepted("relative to stable", objectives(errors("1%", relativeToStable={"atMost": 1, "above": "100.0%"}))),
@@ -232,6 +240,24 @@ REFUSED = (
         "spec.runtime.env",
         'duplicate entries for key [name="A"]',
         {"runtime": MINIMAL["runtime"] | {"env": [{"name": "A"}, {"name": "B"}, {"name": "A"}]}},
+    ),
+    Refused(
+        "requests of others",
+        "spec.runtime.metrics.series.revisionMatcher",
+        "only a ModelRuntime may have it",
+        series(revisionMatcher=OWNER),
+    ),
+    Refused(
+        "requests of everybody",
+        "spec.runtime.metrics.series.revisionMatcher.value",
+        "$namespace, $name and $revision are needed",
+        series(revisionMatcher=OWNER | {"value": "$name-$revision"}),
+    ),
+    Refused(
+        "failed in two ways",
+        "spec.runtime.metrics.series.requests",
+        "in one way which requests failed",
+        series(requests={"metric": "m", "failed": {"metric": "f"}, "succeeded": {"metric": "s"}}),
     ),
     Refused(
         "no port beside a format",

@@ -226,3 +226,12 @@ def test_nothing_or_one_sample_closes_nothing():
     assert tally.absorb({}, {}, 101.0) == []
     one = cumulate(ERRORS, None, [RawSeries({"pod": "c"}, ((101.0, 5.0),))])
     assert tally.absorb(one, {}, 101.0) == []
+
+
+def test_a_restart_of_a_second_counter_is_seen_in_that_counter():
+    # A counter of failed, or of good requests alone, counts no requests: only its own fall shows a restart.
+    assert Count(0, 5, 5).since(Count(0, 3, 3)) == Count(0, 2, 2)
+    assert Count(0, 2, 2).since(Count(0, 3, 3)) == Count(0, 2, 2)
+    assert Count(0, -5, -5).since(Count(0, -3, -3)) == Count(0, -2, -2)
+    assert Count(0, -2, -2).since(Count(0, -3, -3)) == Count(0, -2, -2)
+    assert Count(5, 5, 5).since(Count(3, 3, 3)) == Count(2, 2, 2)

@@ -13,9 +13,11 @@ from fairway.core.objectives import (
     family,
     le_values,
     no_bucket,
+    owned,
     plan,
     pods,
     prefixes,
+    weights,
 )
 from fairway.core.verdict import ObjectivePlan, Question, SeriesMatcher
 
@@ -73,6 +75,43 @@ def test_a_runtime_without_the_series_says_so():
 def test_expressions_that_could_hang_the_operator_are_refused(value):
     series = Series(requests=RequestSeries(metric="m", failure=(Matcher(label="s", op="=~", value=value),)))
     assert "too complex" in planned({"name": "e", "errors": {"below": "1%"}}, series=series)[0].problem
+
+
+@pytest.mark.parametrize(
+    ("told", "counts"),
+    [
+        ({"failed": {"metric": "f"}}, {"m": (1, 0), "f": (0, 1)}),
+        ({"failed": {"metric": "f", "apart": True}}, {"m": (1, 0), "f": (1, 1)}),
+        ({"succeeded": {"metric": "f"}}, {"m": (1, 1), "f": (0, -1)}),
+    ],
+)
+def test_a_second_counter_tells_which_requests_failed(told, counts):
+    series = Series.model_validate({"requests": {"metric": "m", **told}})
+    (one,) = planned({"name": "e", "errors": {"below": "1%"}}, series=series)
+    assert one.problem is None
+    assert (family(one).metric, family(one).second) == ("m", "f")
+    assert {name: weights(one, {"__name__": name}) for name in counts} == counts
+
+
+def test_a_gateways_label_names_the_revision():
+    matcher = {"label": "service", "value": "(.*-svc-)?$namespace-$name-$revision-[0-9]+@gw"}
+    series = Series.model_validate({"requests": {"metric": "m", "failed": {"metric": "f"}}, "revisionMatcher": matcher})
+    (one,) = planned({"name": "e", "errors": {"below": "1%"}}, series=series)
+    assert (one.problem, family(one).owner) == (None, one.owner)
+    assert owned(replace(ASKED, key=("ml", "a.b")), one.owner) == {
+        "candidate": r"(.*-svc-)?ml-a\.b-babc-[0-9]+@gw",
+        "stable": r"(.*-svc-)?ml-a\.b-aabc-[0-9]+@gw",
+    }
+    assert set(owned(replace(ASKED, stable=None), one.owner)) == {"candidate"}
+
+
+def test_a_gateways_label_that_could_hang_the_operator_is_refused():
+    matcher = {"label": "service", "value": "(x+)+$namespace-$name-$revision"}
+    series = Series.model_validate({"revisionMatcher": matcher})
+    assert (
+        "revisionMatcher.value is too complex"
+        in planned({"name": "e", "errors": {"below": "1%"}}, series=series)[0].problem
+    )
 
 
 def test_equality_may_compare_with_anything():

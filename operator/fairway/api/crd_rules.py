@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from fairway.api.rollout import Deadlines, Rollout, Step, Watch
-from fairway.api.runtime import ModelRuntimeSpec, StartupProbe
+from fairway.api.runtime import (
+    ADMINS_ONLY,
+    ONE_WAY,
+    REVISION_VARIABLES,
+    UNBOUND,
+    ModelRuntimeSpec,
+    RequestSeries,
+    RevisionMatcher,
+    StartupProbe,
+)
 from fairway.api.serving import DRAIN_DEFAULTS, URI_FORM, Drain, Model, PodOverlay, Runtime, Volume
 from fairway.api.spec import (
     AUTOSCALED,
@@ -110,6 +119,27 @@ RULES: Mapping[type[BaseModel], Sequence[Rule]] = {
             message="without a ModelRuntime the port of the model server must be given",
             field=".port",
             missing=True,
+        ),
+        Rule(
+            expression="!has(self.metrics) || !has(self.metrics.series) || !has(self.metrics.series.revisionMatcher)",
+            message=ADMINS_ONLY,
+            field=".metrics.series.revisionMatcher",
+        ),
+    ),
+    RequestSeries: (
+        Rule(
+            expression=(
+                "(has(self.failure) && size(self.failure) > 0 ? 1 : 0) + (has(self.failed) ? 1 : 0) "
+                "+ (has(self.succeeded) ? 1 : 0) <= 1"
+            ),
+            message=ONE_WAY,
+        ),
+    ),
+    RevisionMatcher: (
+        Rule(
+            expression=" && ".join(f"self.value.contains('${name}')" for name in REVISION_VARIABLES),
+            message=UNBOUND,
+            field=".value",
         ),
     ),
     StartupProbe: (_positive("timeout"),),

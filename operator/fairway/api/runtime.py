@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from fairway.api.types import (
     LABEL,
@@ -20,6 +20,12 @@ from fairway.api.types import (
 
 MetricName = Annotated[str, StringConstraints(pattern=METRIC, max_length=128)]
 LabelName = Annotated[str, StringConstraints(pattern=LABEL, max_length=64)]
+ONE_WAY = "say in one way which requests failed: failure, failed or succeeded"
+ADMINS_ONLY = "it may look at the requests of others: only a ModelRuntime may have it"
+UNBOUND = (
+    "$namespace, $name and $revision are needed: without them, one model would be judged by the requests of others"
+)
+REVISION_VARIABLES = ("namespace", "name", "revision")
 HttpPath = Annotated[str, StringConstraints(pattern=PATH, max_length=256)]
 
 
@@ -64,8 +70,23 @@ class Matcher(Api):
     value: Short = Field(description="What to compare it with: text, or a regular expression for =~ and !~.")
 
 
+class FailedCounter(Api):
+    """A counter of failed requests alone, with the labels of the pod that `metric` has."""
+
+    metric: MetricName = Field(description="Name of the counter.")
+    apart: bool | None = Field(
+        None, description="True where `requests.metric` leaves the failed requests out. Default: it counts them, too."
+    )
+
+
+class GoodCounter(Api):
+    """A counter of good requests alone: what `requests.metric` counts beyond it has failed."""
+
+    metric: MetricName = Field(description="Name of the counter.")
+
+
 class RequestSeries(Api):
-    """The counter of requests and how a failed one is told from a good one."""
+    """The counter of requests and how a failed one is told from a good one: by labels, or by a second counter."""
 
     metric: MetricName = Field(description="Name of the counter.")
     matchers: Annotated[tuple[Matcher, ...], Field(max_length=8)] = Field(
@@ -74,6 +95,14 @@ class RequestSeries(Api):
     failure: Annotated[tuple[Matcher, ...], Field(max_length=8)] = Field(
         (), description="A request failed if any of these matches its labels."
     )
+    failed: FailedCounter | None = None
+    succeeded: GoodCounter | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "RequestSeries":
+        if (self.failure != ()) + (self.failed is not None) + (self.succeeded is not None) > 1:
+            raise ValueError(ONE_WAY)
+        return self
 
 
 class LatencySeries(Api):
@@ -84,6 +113,25 @@ class LatencySeries(Api):
         (), description="Which of its series count: leave probes and /metrics out."
     )
     unit: Literal["s", "ms", "us"] | None = Field(None, description="Unit of the bucket edges. Default: s.")
+
+
+class RevisionMatcher(Api):
+    """By which label a series of somebody else, such as a gateway, names the revision that it is about."""
+
+    label: LabelName = Field(description="The label that names the revision.")
+    value: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
+        description=(
+            "Regular expression for its whole value, in which $namespace, $name and $revision stand for those of the "
+            "revision, as in $namespace-$name-$revision-.*."
+        )
+    )
+
+    @field_validator("value")
+    @classmethod
+    def _bound(cls, value: str) -> str:
+        if any(f"${name}" not in value for name in REVISION_VARIABLES):
+            raise ValueError(UNBOUND)
+        return value
 
 
 class Series(Api):
@@ -98,6 +146,13 @@ class Series(Api):
     )
     latency: LatencySeries | None = Field(
         None, description="The latency histogram. Default: http_request_duration_seconds."
+    )
+    revision_matcher: RevisionMatcher | None = Field(
+        None,
+        description=(
+            "Whose the series are, where they do not come from the model's own pods; in a ModelRuntime only. "
+            "Default: by their namespace and pod labels."
+        ),
     )
 
 

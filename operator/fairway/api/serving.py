@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from fairway.api.runtime import ServerFields
+from fairway.api.runtime import ADMINS_ONLY, Metrics, ServerFields
 from fairway.api.types import (
     DIGEST,
     MODEL_URI,
@@ -215,6 +215,13 @@ class Runtime(ServerFields):
         if self.name is None and self.image is not None and self.port is None:
             raise ValueError("port: without a ModelRuntime the port of the model server must be given")
         return self
+
+    @field_validator("metrics")
+    @classmethod
+    def _own_series(cls, metrics: Metrics | None) -> Metrics | None:
+        if metrics and metrics.series and metrics.series.revision_matcher:
+            raise ValueError(f"series.revisionMatcher: {ADMINS_ONLY}")
+        return metrics
 
 
 class Resources(Api):

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from fairway.core.objectives import Edges, failed
+from fairway.core.objectives import Edges, weights
 from fairway.core.verdict import ObjectivePlan
 
 _SCRAPE_LABELS = ("job", "instance", "prometheus", "prometheus_replica")
-_NOT_IDENTITY = ("__name__", "le")
+_NOT_IDENTITY = ("le",)
 _PLAUSIBLE = 1e15
 
 
@@ -43,7 +43,11 @@ class Count:
         """
         good, good_before = self.requests - self.bad, before.requests - before.bad
         fast, fast_before = self.requests - self.strict, before.requests - before.strict
-        if self.requests < before.requests or good < good_before or fast < fast_before:
+        if self.requests == before.requests == 0:  # a second counter, of failed or of good requests alone
+            fell = abs(self.bad) < abs(before.bad)
+        else:
+            fell = self.requests < before.requests or good < good_before or fast < fast_before
+        if fell:
             before = Count()
         return Count(self.requests - before.requests, self.bad - before.bad, self.strict - before.strict)
 
@@ -83,8 +87,8 @@ def cumulate(objective: ObjectivePlan, edges: Edges | None, series: Iterable[Sam
         return _histograms(edges, series) if edges else {}
     rows: dict[Origin, Rows] = {}
     for one in series:
-        bad = failed(objective, one.labels)
-        counted = [(at, Count(value, value * bad, value * bad)) for at, value in one.samples]
+        each, bad = weights(objective, one.labels)
+        counted = [(at, Count(value * each, value * bad, value * bad)) for at, value in one.samples]
         if counted:
             rows[_origin(one.labels)] = counted
     return rows

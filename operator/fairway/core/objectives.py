@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
-from fairway.api.runtime import Matcher, Series
+from fairway.api.runtime import REVISION_VARIABLES, Matcher, RequestSeries, Series
 from fairway.api.spec import ModelDeploymentSpec, Objective
 from fairway.api.types import format_latency, format_percent
-from fairway.core.verdict import ObjectivePlan, Question, SeriesMatcher
+from fairway.core.verdict import ObjectivePlan, Owner, Question, SecondCounter, SeriesMatcher
 
 Side = Literal["candidate", "stable"]
 
@@ -18,6 +18,7 @@ NEAR = 0.2
 """How far a bucket edge may lie from the limit, as a fraction of the limit (design: analysis.md, Inputs)."""
 _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 _LONGEST_VALUE = 256
+_VARIABLE = re.compile(rf"\$({'|'.join(REVISION_VARIABLES)})")
 _MOST_REPEATS = 2
 
 
@@ -27,6 +28,8 @@ class Family:
 
     metric: str
     matchers: tuple[SeriesMatcher, ...]
+    second: str | None = None
+    owner: Owner | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,12 @@ def plan(spec: ModelDeploymentSpec, series: Series) -> tuple[ObjectivePlan, ...]
 def _plan(objective: Objective, series: Series) -> ObjectivePlan:
     resolved = _latency(objective, series) if objective.latency else _errors(objective, series)
     relative = objective.relative_to_stable
+    owner = Owner(series.revision_matcher.label, series.revision_matcher.value) if series.revision_matcher else None
+    if owner and not _is_plain(SeriesMatcher(owner.label, "=~", _VARIABLE.sub("x", owner.value))):
+        resolved = replace(resolved, problem="the runtime's metrics.series.revisionMatcher.value is too complex")
     return replace(
         resolved,
+        owner=owner,
         relative=relative.at_most if relative else None,
         relative_floor=1e-3 if relative is None or relative.above is None else relative.above,
         min_requests=objective.min_requests or _default_requests(resolved.limit),
@@ -64,11 +71,12 @@ def _errors(objective: Objective, series: Series) -> ObjectivePlan:
     assert objective.errors is not None
     counter = series.requests
     failure = _matchers(counter.failure if counter else ())
+    second = _second(counter) if counter else None
     unsafe = next((m for m in failure if not _is_plain(m)), None)
     problem = None
     if counter is None:
         problem = "the runtime names no request counter (metrics.series.requests)"
-    elif not failure:
+    elif not failure and not second:
         problem = "the runtime does not say which requests failed (metrics.series.requests.failure)"
     elif unsafe:
         problem = f"the failure matcher of label {unsafe.label} is too complex: use at most {_MOST_REPEATS} of * + {{"
@@ -80,8 +88,15 @@ def _errors(objective: Objective, series: Series) -> ObjectivePlan:
         failure=failure,
         limit=objective.errors.below,
         text=format_percent(objective.errors.below),
+        second=second,
         problem=problem,
     )
+
+
+def _second(counter: RequestSeries) -> SecondCounter | None:
+    if counter.failed:
+        return SecondCounter(counter.failed.metric, "failedApart" if counter.failed.apart else "failed")
+    return SecondCounter(counter.succeeded.metric, "succeeded") if counter.succeeded else None
 
 
 def _latency(objective: Objective, series: Series) -> ObjectivePlan:
@@ -124,7 +139,8 @@ def _tidy(number: float) -> float:
 def family(objective: ObjectivePlan) -> Family:
     """Return what to ask for. A histogram needs no ``_count``: its ``+Inf`` bucket holds the same number."""
     suffix = "_bucket" if objective.kind == "latency" else ""
-    return Family(objective.metric + suffix, objective.matchers)
+    second = objective.second.metric if objective.second else None
+    return Family(objective.metric + suffix, objective.matchers, second, objective.owner)
 
 
 def pods(question: Question) -> str:
@@ -139,6 +155,19 @@ def prefixes(question: Question) -> dict[Side, str]:
     if question.stable:
         found["stable"] = f"{name}-{question.stable}-"
     return found
+
+
+def owned(question: Question, owner: Owner) -> dict[Side, str]:
+    """Return a regular expression for the values by which the owner's label names each revision."""
+    revisions: dict[Side, str] = {"candidate": question.candidate}
+    if question.stable:
+        revisions["stable"] = question.stable
+
+    def name(revision: str) -> str:
+        values = dict(zip(REVISION_VARIABLES, (*question.key, revision), strict=True))
+        return _VARIABLE.sub(lambda found: literal(values[found[1]]), owner.value)
+
+    return {side: name(revision) for side, revision in revisions.items()}
 
 
 def le_values(edges: Iterable[float]) -> str:
@@ -182,6 +211,16 @@ def no_bucket(objective: ObjectivePlan, available: Iterable[float]) -> str:
     above = [edge for edge in finite if edge > limit][:1]
     nearest = " and ".join(format_latency(edge * objective.unit) for edge in below + above) or "none"
     return f"no bucket at {format_latency(limit * objective.unit)} in {objective.metric}: the nearest are {nearest}"
+
+
+def weights(objective: ObjectivePlan, labels: Mapping[str, str]) -> tuple[int, int]:
+    """Return how often one more of this series counts as a request and as a bad one."""
+    second = objective.second
+    if second is None:
+        return 1, int(failed(objective, labels))
+    if labels.get("__name__") == second.metric:
+        return {"failed": (0, 1), "failedApart": (1, 1), "succeeded": (0, -1)}[second.counts]
+    return 1, int(second.counts == "succeeded")
 
 
 def failed(objective: ObjectivePlan, labels: Mapping[str, str]) -> bool:

@@ -134,9 +134,11 @@ def resolve(spec: ModelDeploymentSpec, runtime: ModelRuntimeSpec | None) -> Serv
 
 def _series(declared: Iterable[Series]) -> Series:
     layers = [*declared, GENERIC_HTTP]
+    # Whoever names other series says whose they are.
     return Series(
         requests=next(layer.requests for layer in layers if layer.requests),
         latency=next(layer.latency for layer in layers if layer.latency),
+        revision_matcher=layers[0].revision_matcher,
     )
 
 

@@ -82,6 +82,22 @@ class SeriesMatcher:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondCounter:
+    """A counter beside ``ObjectivePlan.metric``: of failures that it counts or leaves out, or of its good requests."""
+
+    metric: str
+    counts: Literal["failed", "failedApart", "succeeded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A label that names the revision, and the expression for its value with $namespace, $name and $revision."""
+
+    label: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectivePlan:
     """One objective, resolved against the runtime's series: everything that the analysis has to ask and count."""
 
@@ -106,5 +122,9 @@ class ObjectivePlan:
     dry_run: bool = False
     text: str = ""
     """The limit for people: ``1%`` or ``p99 50ms``."""
+    second: "SecondCounter | None" = None
+    """errors: the counter that tells failed requests from good ones where labels do not."""
+    owner: "Owner | None" = None
+    """Whose the series are; None where the pods' own labels say so."""
     problem: str | None = None
     """Why this objective cannot be asked at all, in one line; its reading is NoData with this message."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 
 from fairway.core import checkpoint, objectives
@@ -11,8 +11,10 @@ from fairway.core.counters import common_edges, cumulate, is_plausible
 from fairway.core.counts import Tally
 from fairway.core.evidence import Evidence, bar, weigh
 from fairway.core.judgement import Case, Trouble, judge
-from fairway.core.objectives import Edges, Family, Side
+from fairway.core.objectives import Edges, Family
 from fairway.core.verdict import Key, ObjectivePlan, Question, Reading, SeriesMatcher
+from fairway.engine import whose
+from fairway.engine.whose import Sides
 from fairway.ports import Clock, MetricsError, MetricsSource, RawSeries, Selector, TooLargeError
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,6 @@ GUESS = 15.0
 TOO_LARGE_PAUSE = 60.0
 
 Pause = Callable[[float | None], Awaitable[None]]
-_Sides = dict[Side, list[RawSeries]]
 
 
 @dataclass(slots=True)
@@ -170,13 +171,15 @@ class Analysis:
         assert self._source is not None
         window = max(_window(track, self._clock.now()) for _, track in asked)
         try:
-            answer = await self._source.raw([_selector(family, asked)], window)
+            answer = await self._source.raw(_selectors(family, asked), window)
         except TooLargeError as error:
             await self._ask_less(family, asked, error)
         except MetricsError as error:
             self._fail(asked, Trouble("ProviderError", f"the metrics provider: {error}"), None)
         else:
-            for (known, track), sides in zip(asked, _sorted(asked, answer), strict=True):
+            for (known, track), sides in zip(
+                asked, whose.sort([known.question for known, _ in asked], family.owner, answer), strict=True
+            ):
                 self._take(known, track, sides)
                 await asyncio.sleep(0)  # A long history takes milliseconds per model: others get their turn.
 
@@ -201,7 +204,7 @@ class Analysis:
             track.due = self._clock.now() + (pause or min(LATER * track.tries, GUESS))
             self._conclude(known, track, grew=False)
 
-    def _take(self, known: _Open, track: _Track, sides: _Sides) -> None:
+    def _take(self, known: _Open, track: _Track, sides: Sides) -> None:
         """Count an answer, weigh the intervals that it closes, and plan the next question."""
         track.trouble = _obstacle(track, [*sides["candidate"], *sides["stable"]])
         before = track.tally.newest.get("candidate")
@@ -254,37 +257,15 @@ def _window(track: _Track, now: float) -> float:
     return min(max(HISTORY if track.look_back else MIN_WINDOW, 3 * scrape, now - used + scrape), MAX_WINDOW)
 
 
-def _selector(family: Family, asked: Sequence[tuple[_Open, _Track]]) -> Selector:
-    """Return one selector for all these models; what it matches too many is left out when the answer is read."""
-    namespaces = "|".join(sorted({objectives.literal(known.question.key[0]) for known, _ in asked}))
-    pods = "|".join(sorted({objectives.pods(known.question) for known, _ in asked}))
-    matchers = [SeriesMatcher("namespace", "=~", namespaces), SeriesMatcher("pod", "=~", pods)]
+def _selectors(family: Family, asked: Sequence[tuple[_Open, _Track]]) -> list[Selector]:
+    """Return the selectors for all these models; what they match too many is left out when the answer is read."""
+    matchers = whose.matchers(family, [known.question for known, _ in asked])
     tracks = [track for _, track in asked]
     if tracks[0].objective.kind == "latency" and not any(track.all_edges for track in tracks):
         edges = [(t.edges.high, t.edges.low) if t.edges else (t.objective.edge or 0.0,) for t in tracks]
         matchers.append(SeriesMatcher("le", "=~", objectives.le_values(chain.from_iterable(edges))))
-    return Selector(family.metric, (*matchers, *family.matchers))
-
-
-def _sorted(asked: Sequence[tuple[_Open, _Track]], answer: Sequence[RawSeries]) -> list[_Sides]:
-    """Give each model its series, by namespace and the longest prefix of the pod's name; strangers get lost."""
-    result: list[_Sides] = [{"candidate": [], "stable": []} for _ in asked]
-    places = {
-        (known.question.key[0], prefix): (sides[side], known.question.born)
-        for (known, _), sides in zip(asked, result, strict=True)
-        for side, prefix in objectives.prefixes(known.question).items()
-    }
-    for series in answer:
-        namespace, pod = series.labels.get("namespace", ""), series.labels.get("pod", "")
-        starts = (pod[: end + 1] for end in range(len(pod) - 1, 0, -1) if pod[end] == "-")
-        place = next((places[namespace, start] for start in starts if (namespace, start) in places), None)
-        if place is None:
-            continue
-        side, born = place
-        samples = tuple(sample for sample in series.samples if sample[0] >= born)
-        if samples:
-            side.append(replace(series, samples=samples))
-    return result
+    names = [family.metric, *([family.second] if family.second else [])]
+    return [Selector(name, (*matchers, *family.matchers)) for name in names]
 
 
 def _obstacle(track: _Track, series: Sequence[RawSeries]) -> Trouble | None:
