@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -16,6 +17,7 @@ from tests.packaging import helm as chart
 from tests.packaging import values
 from tests.packaging.helm import CHART, ROOT, Object
 
+RUNTIMES = sorted((CHART / "files/runtimes").glob("*.yaml"))
 CRDS = sorted((ROOT / "crds").glob("*.yaml"))
 READ = {"list", "watch"}
 OWN = READ | {"get", "create", "patch", "delete"}
@@ -119,6 +121,7 @@ def test_lint_finds_nothing(helm: Helm) -> None:
         ("resources.request.cpu=1", "request"),
         ("tolerations[0].name=x", "/tolerations/0"),
         ("affinity.node=x", "node"),
+        ("runtimes.names={mlflow}", "/runtimes/names/0"),
         (r"podLabels.app\.kubernetes\.io/managed-by=fairway", "app.kubernetes.io/managed-by"),
     ],
 )
@@ -402,6 +405,39 @@ def test_crds_are_small_enough_for_client_side_apply() -> None:
 
 def test_crds_can_be_left_to_somebody_else(render: Render) -> None:
     assert not of_kind(render("crds.install=false"), "CustomResourceDefinition")
+
+
+# --- ModelRuntimes ---------------------------------------------------------------------------------------------
+
+
+def test_model_runtimes_come_when_asked_for(render: Render) -> None:
+    assert not of_kind(render(), "ModelRuntime")
+    assert {each["metadata"]["name"] for each in of_kind(render("runtimes.enabled=true"), "ModelRuntime")} == {
+        path.stem for path in RUNTIMES
+    }
+    some = of_kind(render("runtimes.enabled=true", "runtimes.names={vllm,mlserver}"), "ModelRuntime")
+    assert {each["metadata"]["name"] for each in some} == {"vllm", "mlserver"}
+
+
+def test_every_model_runtime_fits_the_crd(render: Render) -> None:
+    crd = yaml.safe_load((ROOT / "crds/fairway.dev_modelruntimes.yaml").read_text())
+    schema = closed(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"])
+    for each in of_kind(render("runtimes.enabled=true"), "ModelRuntime"):
+        jsonschema.Draft202012Validator(schema).validate(each["spec"])
+        written = yaml.safe_load((CHART / f"files/runtimes/{each['metadata']['name']}.yaml").read_text())
+        assert each["spec"] == written["spec"]
+        assert each["metadata"].get("annotations") == written["metadata"].get("annotations")
+        assert each["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm"
+
+
+def closed(schema: Any) -> Any:
+    """The schema, refusing unknown fields as strict validation does."""
+    if isinstance(schema, list):
+        return [closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    extra = {"additionalProperties": False} if "properties" in schema and "additionalProperties" not in schema else {}
+    return {key: closed(value) for key, value in schema.items()} | extra
 
 
 def only_bound(objects: list[Object], kind: str) -> Object:
