@@ -1,4 +1,7 @@
-"""The program: ``run`` is the operator, ``crds`` writes the resource definitions, ``fetch`` brings a model to a pod."""
+"""The program: ``run`` is the operator, ``crds`` writes the resource definitions, ``fetch`` brings a model to a pod.
+
+``backtest`` tries objectives on recorded metrics.
+"""
 
 import argparse
 import asyncio
@@ -21,7 +24,13 @@ def main(arguments: list[str] | None = None) -> int:
         "--docs", type=Path, default=Path("docs/spec/v1alpha1.md"), help="the page with the fields' tables"
     )
     fetch.add_arguments(commands.add_parser("fetch", help="fetch or verify a model, as the init container of a pod"))
-    options = parser.parse_args(arguments)
+    commands.add_parser("backtest", help="try objectives on recorded metrics", add_help=False)
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["backtest"]:
+        from fairway.cli import backtest  # noqa: PLC0415  an init container starts without it
+
+        return backtest.main(words[1:])
+    options = parser.parse_args(words)
     if options.command == "fetch":
         return fetch.run(options)
     if options.command == "run":

@@ -1,0 +1,1 @@
+"""The kubectl plugin: see, understand and steer ModelDeployments from a terminal."""
