@@ -10,6 +10,7 @@ from typing import Self
 
 from aiohttp import web
 
+from fairway.core.verdict import SeriesMatcher
 from fairway.ports import RawSeries, Selector
 
 # --- a world of pods ----------------------------------------------------------------------------------------------
@@ -167,6 +168,26 @@ def matrix(*series: tuple[dict[str, str], list[list]], **more) -> Answer:
     """A good answer."""
     result = [{"metric": labels, "values": values} for labels, values in series]
     return document({"status": "success", "data": {"resultType": "matrix", "result": result}, **more})
+
+
+def history(pods: list[Pod], *, ingestion: float = 0.0) -> Answer:
+    """Answers range selectors at the time that is asked for, from what pods have counted."""
+
+    async def answer(request):
+        asked = {**request.query, **(await request.post())}
+        metric, inside, window = re.fullmatch(r"([\w:]+)\{(.*)\}\[(\d+)s\]", asked["query"]).groups()
+        found = re.findall(r'(\w+)(=~|!~|!=|=)("(?:[^"\\]|\\.)*")', inside)
+        matchers = [SeriesMatcher(label, op, json.loads(value)) for label, op, value in found]
+        end = float(asked["time"])
+        series = [
+            (one.labels, [[at, str(value)] for at, value in one.samples])
+            for pod in pods
+            for one in pod.series(metric, end - int(window), end - ingestion)
+            if all(_matches(matcher, one.labels) for matcher in matchers)
+        ]
+        return await matrix(*series)(request)
+
+    return answer
 
 
 def document(content) -> Answer:

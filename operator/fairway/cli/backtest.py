@@ -190,7 +190,7 @@ def _valid(kind: type[_Spec], document: dict[str, Any], file: Path) -> _Spec:
     try:
         return kind.model_validate(document.get("spec"))
     except ValidationError as error:
-        fault = error.errors()[0]
+        fault: Any = error.errors()[0]
         path = ".".join(["spec", *(str(part) for part in fault["loc"])])
         raise BacktestError(f"{file}: {path}: {fault['msg']}") from None
 

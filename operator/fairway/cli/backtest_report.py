@@ -89,7 +89,8 @@ def _conclusion(replay: Replay) -> list[str]:
     since = replay.question.since
     when = "" if replay.decided_at is None else f", after {format_duration(replay.decided_at - since)}"
     told = [o.message for o in last.objectives if o.message]
-    return [f"{last.state}: {_SAYS[replay.decision]}{when}", *(f"  {line}" for line in told)]
+    enough = " (enough requests within the limits)" if last.state == "Undecided" and replay.decision == "GoOn" else ""
+    return [f"{last.state}{enough}: {_SAYS[replay.decision]}{when}", *(f"  {line}" for line in told)]
 
 
 def _thinned(replay: Replay, step: float | None) -> list[Reading]:
