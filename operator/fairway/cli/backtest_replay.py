@@ -8,8 +8,8 @@ from fairway.core.verdict import Question, Reading
 from fairway.engine.analysis import HISTORY, Analysis
 from fairway.ports import Clock, MetricsSource
 
-Decision = Literal["RolledBack", "Paused", "GoOn", "Hold"]
-"""What a rollout may do on a verdict: take the candidate out, stop and ask, take the next step, or wait."""
+Decision = Literal["GoOn", "RolledBack", "Paused", "Hold"]
+"""What a rollout may do on a verdict: take the next step, take the candidate out, stop and ask, or wait."""
 
 
 @dataclass(frozen=True, slots=True)
