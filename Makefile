@@ -130,6 +130,13 @@ images: $(ENVIRONMENT) ## Build the operator and the example model, and load the
 	$(CLUSTER) build-image $(MODEL_IMAGE):1.0.0 --file examples/churn/Dockerfile --context examples/churn \
 		--also $(MODEL_IMAGE):1.1.0 --also $(MODEL_IMAGE):1.2.0 --also $(MODEL_IMAGE):1.3.0
 
+.PHONY: runtimes
+runtimes: $(ENVIRONMENT) ## Build an example for each model server that the tests run, and load them into the cluster
+	@for server in mlserver kserve bentoml silent; do \
+		$(CLUSTER) build-image $(MODEL_IMAGE)-$$server:1.0.0 \
+			--file examples/$$server/Dockerfile --context examples/$$server || exit 1; \
+	done
+
 .PHONY: e2e
 e2e: $(ENVIRONMENT) build/bin/argocd-oracle ## Run the tests that need the cluster and the images
 	$(RUN) python -m tests.e2e
@@ -140,7 +147,7 @@ e2e: $(ENVIRONMENT) build/bin/argocd-oracle ## Run the tests that need the clust
 # --- all of it --------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup lint unit cluster-up images e2e ## Run everything, cheap failures first
+test: setup lint unit cluster-up images runtimes e2e ## Run everything, cheap failures first
 
 .PHONY: demo
 demo: setup cluster-up images ## Show a good and a bad version of a model, live

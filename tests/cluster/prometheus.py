@@ -18,6 +18,7 @@ _POD = "__meta_kubernetes_pod_"
 _PORT_NAME = f"{_POD}container_port_name"
 _SCRAPE_PORT = f"{_POD}annotation_fairway_dev_scrape_port"
 _SCRAPE_PATH = f"{_POD}annotation_fairway_dev_scrape_path"
+_GATEWAY = f"127.0.0.1:{settings.TRAEFIK_ADMIN_PORT}"
 _LABELS = {
     "namespace": "__meta_kubernetes_namespace",
     "pod": f"{_POD}name",
@@ -63,6 +64,16 @@ def operator_relabeling() -> list[dict[str, Any]]:
     ]
 
 
+def gateway_relabeling() -> list[dict[str, Any]]:
+    """Return the rules for a gateway that runs as a pod: its metrics are on the port for administration."""
+    return [
+        _keep([f"{_POD}phase"], "Running"),
+        _set("__address__", [f"{_POD}ip"], replacement=f"$1:{settings.TRAEFIK_ADMIN_PORT}"),
+        _set("namespace", [_LABELS["namespace"]]),
+        _set("pod", [_LABELS["pod"]]),
+    ]
+
+
 def scrape_config(access: dict[str, Any]) -> dict[str, Any]:
     """Build Prometheus's configuration; `access` says how discovery reaches the API server (empty within a pod)."""
 
@@ -76,6 +87,10 @@ def scrape_config(access: dict[str, Any]) -> dict[str, Any]:
             job("models", "app.kubernetes.io/managed-by=fairway", model_relabeling()),
             # The namespace of an operator's series is its model's.
             {**job("fairway", "app.kubernetes.io/name=fairway", operator_relabeling()), "honor_labels": True},
+            # On the host, the gateway runs there, too; within a cluster it is a pod.
+            {"job_name": "gateway", "static_configs": [{"targets": [_GATEWAY]}]}
+            if access
+            else job("gateway", "app=traefik", gateway_relabeling()),
         ],
     }
 

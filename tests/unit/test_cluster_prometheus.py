@@ -86,3 +86,15 @@ def test_pod_without_address() -> None:
 def test_metrics_port_of_an_init_sidecar_does_not_count() -> None:
     sidecar = _candidate("metrics", 15090, __meta_kubernetes_pod_container_init="true")
     assert [target["__address__"] for target in _targets([sidecar, _candidate("metrics", 9464)])] == ["10.244.0.7:9464"]
+
+
+def test_the_gateway_is_scraped_on_the_host_and_as_a_pod() -> None:
+    (host,) = [
+        job for job in prometheus.scrape_config({"api_server": "x"})["scrape_configs"] if job["job_name"] == "gateway"
+    ]
+    assert host["static_configs"] == [{"targets": ["127.0.0.1:8099"]}]
+    (pod,) = [job for job in prometheus.scrape_config({})["scrape_configs"] if job["job_name"] == "gateway"]
+    found = _relabel(POD | {"__address__": "10.244.0.7:8000"}, pod["relabel_configs"])
+    assert found == {"__address__": "10.244.0.7:8099", "namespace": "ml", "pod": "churn-1"}
+    bare = _relabel(POD | {"__address__": "10.244.0.7"}, pod["relabel_configs"])
+    assert bare == found, "two ports are one target"

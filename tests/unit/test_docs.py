@@ -16,8 +16,8 @@ import yaml
 from fairway.adapters.logs import JsonFormatter
 from fairway.api.runtime import ModelRuntimeSpec
 from fairway.api.spec import ModelDeploymentSpec
-from tests.argocd import oracle
 from fairway.cli import backtest
+from tests.argocd import oracle
 
 ROOT = Path(__file__).resolve().parents[2]
 VALUES = json.loads((ROOT / "charts/fairway/values.schema.json").read_text(encoding="utf-8"))
