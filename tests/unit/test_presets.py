@@ -129,3 +129,21 @@ def test_what_nobody_runs_is_called_experimental() -> None:
         n for n in PRESETS if preset(n)["metadata"].get("annotations", {}).get("fairway.dev/experimental") == "true"
     }
     assert called == EXPERIMENTAL
+
+
+@pytest.mark.parametrize(
+    ("example", "name"),
+    [("mlserver", "mlserver"), ("kserve", "kserve"), ("bentoml", "bentoml"), ("silent", "traefik")],
+)
+def test_an_example_uses_its_preset_and_pins_what_it_installs(example: str, name: str) -> None:
+    folder = ROOT / "examples" / example
+    document = yaml.safe_load((folder / "modeldeployment.yaml").read_text(encoding="utf-8"))
+    spec = ModelDeploymentSpec.model_validate(document["spec"])
+    assert spec.runtime.name == name
+    resolved = resolve(spec, ModelRuntimeSpec.model_validate(preset(name)["spec"]))
+    assert resolved.image == f"registry.example/churn-{example}:1.0.0"
+    assert f"EXPOSE {resolved.port}" in (folder / "Dockerfile").read_text(encoding="utf-8")
+    assert [objective.problem for objective in plan(spec, resolved.series)] == [None, None]
+    requirements = folder / "requirements.txt"
+    lines = requirements.read_text(encoding="utf-8").splitlines() if requirements.exists() else []
+    assert all("==" in line for line in lines if not line.startswith("#"))
