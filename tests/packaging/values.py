@@ -13,7 +13,7 @@ from tests.packaging.helm import CHART
 
 README = CHART / "README.md"
 _BEGIN, _END = "<!-- values: written by `make manifests` -->\n", "<!-- end of values -->\n"
-_KEY = re.compile(r"^( *)([A-Za-z]+):")
+_KEY = re.compile(r"^( *)([A-Za-z_]+):")
 
 
 def table() -> str:
