@@ -1,19 +1,35 @@
-"""The program: ``run`` is the operator, ``crds`` writes the resource definitions, ``fetch`` brings a model to a pod.
-
-``backtest`` tries objectives on recorded metrics.
-"""
+"""The program: the kubectl plugin's verbs, and the operator's own: run, crds and fetch."""
 
 import argparse
 import asyncio
 import sys
 from pathlib import Path
 
-from fairway.adapters import fetch
+OPERATOR = ("run", "crds", "fetch")
+"""``run`` is the operator, ``crds`` writes the resource definitions, ``fetch`` brings a model to a pod."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program; return its exit code."""
-    parser = argparse.ArgumentParser(prog="fairway", description=__doc__)
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] in OPERATOR:
+        return _operator(words)
+    from fairway.cli import program  # noqa: PLC0415  the operator does without
+
+    return program.main(words)
+
+
+def complete() -> int:
+    """Answer kubectl, which asks its plugins for completions."""
+    from fairway.cli.complete import for_kubectl  # noqa: PLC0415
+
+    return for_kubectl()
+
+
+def _operator(words: list[str]) -> int:
+    from fairway.adapters import fetch  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(prog="fairway", description="The operator's side of Fairway.")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run the operator")
     run.add_argument("--config", type=Path, help="configuration file (YAML)")
@@ -24,12 +40,6 @@ def main(arguments: list[str] | None = None) -> int:
         "--docs", type=Path, default=Path("docs/spec/v1alpha1.md"), help="the page with the fields' tables"
     )
     fetch.add_arguments(commands.add_parser("fetch", help="fetch or verify a model, as the init container of a pod"))
-    commands.add_parser("backtest", help="try objectives on recorded metrics", add_help=False)
-    words = sys.argv[1:] if arguments is None else arguments
-    if words[:1] == ["backtest"]:
-        from fairway.cli import backtest  # noqa: PLC0415  an init container starts without it
-
-        return backtest.main(words[1:])
     options = parser.parse_args(words)
     if options.command == "fetch":
         return fetch.run(options)

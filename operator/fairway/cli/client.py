@@ -1,0 +1,283 @@
+"""The API server over HTTP: a few verbs on plain dictionaries, from the standard library alone, so that it starts fast."""
+
+import http.client
+import json
+import os
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import SplitResult, urlencode, urlsplit
+
+from fairway.cli.credentials import Credentials, as_file, drop, trust
+from fairway.cli.errors import ApiError, CliError
+from fairway.cli.kubeconfig import Access
+
+Manifest = dict[str, Any]
+MERGE = "application/merge-patch+json"
+APPLY = "application/apply-patch+yaml"
+PAGE = 500
+TRIES = 3
+BUSY = (429, 503)
+UNAUTHORIZED = 401
+ERROR = 400
+
+
+class Client:
+    """One user's way to one API server. Not for several threads at once: each takes its own with ``another``."""
+
+    def __init__(
+        self,
+        access: Access,
+        *,
+        timeout: float | None = 30.0,
+        interactive: bool = False,
+        log: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        """``timeout`` in seconds is for each answer, None for ever; ``log`` hears of every request."""
+        if not access.server.startswith(("https://", "http://")):
+            raise CliError(f"the kubeconfig's server {access.server!r} is not an address")
+        self._access = access
+        self._address = urlsplit(access.server)
+        self._credentials = Credentials(access, interactive=interactive)
+        self._interactive = interactive
+        self._timeout = timeout
+        self._log = log
+        self._connection: http.client.HTTPConnection | None = None
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that is meant when none is said."""
+        return self._access.namespace
+
+    def another(self) -> "Client":
+        """Return a client of the same user for another thread."""
+        return Client(self._access, timeout=self._timeout, interactive=self._interactive, log=self._log)
+
+    def get(self, path: str, **query: str) -> Manifest:
+        """Read one object or one page."""
+        return self._send("GET", path, query)
+
+    def list(self, path: str, **query: str) -> list[Manifest]:
+        """Read a collection, page by page."""
+        found: list[Manifest] = []
+        more = {"limit": str(PAGE), **query}
+        while True:
+            page = self.get(path, **more)
+            found.extend(page.get("items") or ())
+            token = page.get("metadata", {}).get("continue")
+            if not token:
+                return found
+            more["continue"] = token
+
+    def create(self, path: str, body: Manifest) -> Manifest:
+        """Post one object; the plugin does so only with reviews, which store nothing."""
+        return self._send("POST", path, {}, body)
+
+    def patch(self, path: str, body: Any, *, kind: str = MERGE, **query: str) -> Manifest:
+        """Patch one object."""
+        return self._send("PATCH", path, {"fieldManager": "kubectl-fairway", **query}, body, kind)
+
+    def lines(self, path: str, *, seconds: float | None = None, **query: str) -> Iterator[str]:
+        """Stream an answer line by line; ends with the answer, or when nothing comes for ``seconds``."""
+        connection = self._connect(seconds)
+        try:
+            with _answering(connection, self._url(path, query)):
+                response = self._ask(connection, "GET", path, query, None, "")
+                while line := response.readline():
+                    yield line.decode("utf-8", errors="replace").rstrip("\n")
+        except _GoneError:
+            return
+        except CliError as error:
+            if not isinstance(error.__cause__, TimeoutError):
+                raise
+        finally:
+            connection.close()
+
+    def watch(self, path: str, *, seconds: float, **query: str) -> Iterator[tuple[str, Manifest]]:
+        """Yield (type, object) of every change for so many seconds."""
+        asked = {"watch": "true", "timeoutSeconds": str(max(1, round(seconds))), **query}
+        for line in self.lines(path, seconds=seconds + 5, **asked):
+            event = json.loads(line)
+            if event["type"] == "ERROR":
+                status = event["object"]
+                raise ApiError(status.get("code", 0), status.get("reason", ""), status.get("message", ""))
+            yield event["type"], event["object"]
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    # --- one request -----------------------------------------------------------------------------------------------
+
+    def _send(
+        self, method: str, path: str, query: Mapping[str, str], body: Any = None, kind: str = "application/json"
+    ) -> Manifest:
+        for attempt in range(TRIES):
+            last = attempt == TRIES - 1
+            fresh = self._connection is None
+            try:
+                return self._once(method, path, query, body, kind)
+            except ApiError as error:
+                if last or error.status not in BUSY:
+                    raise
+                time.sleep(0.3 * 2**attempt)
+            except _GoneError as error:
+                self.close()
+                # A connection that was kept open may have ended meanwhile: nothing was sent over it.
+                if fresh or last:
+                    raise CliError(f"{self._access.server} ended the connection") from error
+        raise AssertionError
+
+    def _once(self, method: str, path: str, query: Mapping[str, str], body: Any, kind: str) -> Manifest:
+        if self._connection is None:
+            self._connection = self._connect(self._timeout)
+        with _answering(self._connection, self._url(path, query)):
+            response = self._ask(self._connection, method, path, query, body, kind)
+            text = response.read()
+        try:
+            return dict(json.loads(text))
+        except ValueError:
+            raise CliError(f"{self._access.server} did not answer as an API server does") from None
+
+    def _ask(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Any,
+        kind: str,
+    ) -> http.client.HTTPResponse:
+        for attempt in (1, 2):
+            started = time.monotonic()
+            self._put(connection, method, path, query, body, kind)
+            response = connection.getresponse()
+            took = (time.monotonic() - started) * 1000
+            self._log(f"{method} {self._url(path, query)} {response.status} {took:.0f} ms")
+            if response.status < ERROR:
+                return response
+            text = response.read()
+            if response.status == UNAUTHORIZED and attempt == 1 and self._credentials.renewable:
+                self._credentials.forget()
+                continue
+            raise _refusal(response.status, text)
+        raise AssertionError
+
+    def _put(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Any,
+        kind: str,
+    ) -> None:
+        payload = None if body is None else json.dumps(body).encode()
+        where = self._address.path.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
+        connection.putrequest(method, where, skip_accept_encoding=True)
+        headers = {"Accept": "application/json", "User-Agent": "kubectl-fairway", **self._credentials.headers()}
+        if payload is not None:
+            headers |= {"Content-Type": kind, "Content-Length": str(len(payload))}
+        for name, value in [*headers.items(), *self._credentials.groups()]:
+            connection.putheader(name, value)
+        connection.endheaders(payload)
+
+    def _url(self, path: str, query: Mapping[str, str]) -> str:
+        return f"{self._access.server.rstrip('/')}{path}" + (f"?{urlencode(query)}" if query else "")
+
+    # --- the connection ---------------------------------------------------------------------------------------------
+
+    def _connect(self, timeout: float | None) -> http.client.HTTPConnection:
+        address, proxy = self._address, self._proxy()
+        host, port = address.hostname or "", address.port or (443 if address.scheme == "https" else 80)
+        if address.scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=timeout)
+        name = self._access.cluster.get("tls-server-name") or host
+        reached = (proxy.hostname or "", proxy.port or 80) if proxy else (host, port)
+        connection = _Tls(*reached, context=self._context(), timeout=timeout)
+        connection.server_name = name
+        if proxy:
+            connection.set_tunnel(host, port)
+        return connection
+
+    def _context(self) -> ssl.SSLContext:
+        cluster = self._access.cluster
+        context = ssl.create_default_context(cadata=trust(cluster))
+        # Clusters' own authorities often lack what newer Pythons insist on; kubectl does not.
+        context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+        if cluster.get("insecure-skip-tls-verify"):
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        pair = self._credentials.certificate()
+        if pair:
+            files = [as_file(content) for content in pair]
+            try:
+                context.load_cert_chain(*files)
+            except (ssl.SSLError, OSError) as error:
+                raise CliError(f"the client certificate cannot be used: {error}") from None
+            finally:
+                for name in files:
+                    drop(name)
+        return context
+
+    def _proxy(self) -> SplitResult | None:
+        """Return the proxy of the kubeconfig, else that of the environment."""
+        asked = self._access.cluster.get("proxy-url")
+        if not asked and any(name.lower() == "https_proxy" for name in os.environ):
+            from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415  rarely needed
+
+            host = self._address.hostname or ""
+            asked = None if proxy_bypass(host) else getproxies().get(self._address.scheme)
+        if not asked:
+            return None
+        proxy = urlsplit(asked)
+        if proxy.scheme not in ("http", ""):
+            raise CliError(f"the proxy {asked} is not an http:// proxy: others are not supported")
+        return proxy
+
+
+class _GoneError(Exception):
+    """The connection ended without an answer."""
+
+
+class _Tls(http.client.HTTPSConnection):
+    """HTTPS that verifies another name than it connects to, where the kubeconfig asks for that."""
+
+    server_name = ""
+
+    def connect(self) -> None:
+        http.client.HTTPConnection.connect(self)
+        context: ssl.SSLContext = self._context  # type: ignore[attr-defined]
+        self.sock = context.wrap_socket(self.sock, server_hostname=self.server_name)
+
+
+@contextmanager
+def _answering(connection: http.client.HTTPConnection, url: str) -> Iterator[None]:
+    """Turn what may happen on the wire into one line."""
+    try:
+        yield
+    except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
+        raise _GoneError from error
+    except TimeoutError as error:
+        connection.close()
+        raise CliError(f"no answer in time: {url}") from error
+    except socket.gaierror as error:
+        raise CliError(f"{connection.host}: there is no such host") from error
+    except ssl.SSLCertVerificationError as error:
+        raise CliError(f"{connection.host}: its certificate is not trusted: {error.verify_message}") from error
+    except (http.client.HTTPException, OSError) as error:
+        words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise CliError(f"{connection.host}:{connection.port} cannot be reached: {words}") from error
+
+
+def _refusal(status: int, text: bytes) -> ApiError:
+    try:
+        said = json.loads(text)
+        return ApiError(status, said.get("reason", ""), " ".join(str(said.get("message", "")).split()))
+    except (ValueError, AttributeError):
+        return ApiError(status, "", f"the API server answered {status}")

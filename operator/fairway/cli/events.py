@@ -1,0 +1,60 @@
+"""``events``: what has happened to a ModelDeployment, oldest first."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fairway.cli.client import Manifest
+from fairway.cli.errors import ApiError, Exit
+from fairway.cli.output import dump
+from fairway.cli.rights import Right
+from fairway.cli.session import Options, Session, core_path
+from fairway.cli.words import ago, epoch, safe
+
+HOUR = 3600.0
+GONE = 410
+
+
+def run(session: Session, options: Options) -> int:
+    """Print the Events about a ModelDeployment."""
+    session.model(options.name)
+    path, right = core_path(session.namespace, "events"), Right("list", "events", "", session.namespace)
+    query = {"fieldSelector": f"involvedObject.kind=ModelDeployment,involvedObject.name={options.name}"}
+    found = sorted(session.read(path, right, **query), key=_time)
+    if options.output:
+        session.say(dump(found, options.output))
+        return Exit.DONE
+    if not found:
+        session.note(f"no events about {options.name}: Kubernetes forgets them after an hour")
+    for event in found:
+        _show(session, event)
+    if options.watch:
+        _follow(session, path, query, {event["metadata"]["uid"] for event in found})
+    return Exit.DONE
+
+
+def _follow(session: Session, path: str, query: Mapping[str, str], seen: set[str]) -> None:
+    while True:
+        try:
+            for kind, event in session.client.watch(path, seconds=HOUR, **query):
+                if kind == "ADDED" and event["metadata"]["uid"] not in seen:
+                    seen.add(event["metadata"]["uid"])
+                    _show(session, event)
+        except ApiError as error:
+            if error.status != GONE:
+                raise
+
+
+def _time(event: Mapping[str, Any]) -> float:
+    return epoch(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")) or 0.0
+
+
+def _show(session: Session, event: Manifest) -> None:
+    from rich.text import Text  # noqa: PLC0415
+
+    from fairway.cli import style  # noqa: PLC0415
+
+    kind = "Warning" if event.get("type") == "Warning" else ""
+    when = ago(event.get("lastTimestamp") or event.get("eventTime"), session.now())
+    line = Text.assemble(f"{when:>7}  {style.sign(kind, session.console)} ", (safe(event.get("reason")), style.style_of(kind)))
+    line.append(f"  {safe(event.get('message'))}")
+    session.lines(line, indent=11)

@@ -1,0 +1,165 @@
+"""What every verb works with: the API server, the terminal, the time."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TextIO
+
+from fairway.api import GROUP, VERSION
+from fairway.cli import kubeconfig
+from fairway.cli.client import Client, Manifest
+from fairway.cli.errors import ApiError, CliError
+from fairway.cli.rights import FORBIDDEN, Right, explain
+from fairway.cli.words import seconds
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PLURAL = "modeldeployments"
+NOT_FOUND = 404
+
+
+@dataclass
+class Session:
+    """One call of the program."""
+
+    flags: kubeconfig.Flags
+    verbose: bool = False
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    err: TextIO = field(default_factory=lambda: sys.stderr)
+    clock: Callable[[], float] = time.time
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    width: int | None = None
+
+    @property
+    def terminal(self) -> bool:
+        """Whether somebody looks at the output."""
+        return self.out.isatty()
+
+    @cached_property
+    def client(self) -> Client:
+        """The API server, as the kubeconfig and the flags say."""
+        found = kubeconfig.access(self.flags, self.environment)
+        log = self.note if self.verbose else lambda _line: None
+        asked = self.flags.request_timeout
+        timeout = _timeout(asked) if asked else 30.0
+        return Client(found, timeout=timeout, interactive=sys.stdin.isatty(), log=log)
+
+    @cached_property
+    def console(self) -> "Console":
+        """The terminal as it is: its width, and colours where it has them."""
+        from fairway.cli.style import console  # noqa: PLC0415  not needed for machine-readable output
+
+        return console(self.out, self.width)
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that is meant."""
+        return self.client.namespace
+
+    def now(self) -> float:
+        """Epoch seconds."""
+        return self.clock()
+
+    def say(self, text: str) -> None:
+        """Print one line of plain text."""
+        print(text, file=self.out, flush=True)
+
+    def lines(self, content: Any, *, indent: int | None = None, first: int = 0) -> None:
+        """Print something drawn; a text with ``indent`` is wrapped so that its lines after the first are indented."""
+        from fairway.cli import style  # noqa: PLC0415  not needed for machine-readable output
+
+        drawn = style.lines(self.console, content)
+        if indent is not None:
+            drawn = style.hanging(self.console, content, indent, first=first)
+        self.say("\n".join(drawn))
+
+    def note(self, text: str) -> None:
+        """Print one line beside the output."""
+        print(text, file=self.err, flush=True)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def model(self, name: str) -> Manifest:
+        """Read one ModelDeployment."""
+        try:
+            return self.client.get(model_path(self.namespace, name))
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                raise self._not_found(name) from None
+            raise explain(self.client, error, self.right("get")) from None
+
+    def read(self, path: str, right: Right, **query: str) -> list[Manifest]:
+        """List something; names the missing right."""
+        try:
+            return self.client.list(path, **query)
+        except ApiError as error:
+            raise explain(self.client, error, right) from None
+
+    def try_list(self, path: str, **query: str) -> list[Manifest] | None:
+        """List something that is good to have; None where we may not, or where there is no such kind."""
+        try:
+            return self.client.list(path, **query)
+        except ApiError as error:
+            if error.status in (FORBIDDEN, NOT_FOUND):
+                return None
+            raise
+
+    def try_get(self, path: str) -> Manifest | None:
+        """Read something that is good to have; None where we may not, or where it is not."""
+        try:
+            return self.client.get(path)
+        except ApiError as error:
+            if error.status in (FORBIDDEN, NOT_FOUND):
+                return None
+            raise
+
+    def right(self, verb: str) -> Right:
+        """Return the right to do something with ModelDeployments here."""
+        return Right(verb, PLURAL, GROUP, self.namespace)
+
+    def _not_found(self, name: str) -> CliError:
+        try:
+            found = self.client.get(f"/apis/{GROUP}/{VERSION}")
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return CliError("this cluster has no ModelDeployments: Fairway is not installed in it")
+            found = {}
+        del found
+        return CliError(f"there is no ModelDeployment {name} in namespace {self.namespace}")
+
+
+def model_path(namespace: str | None, name: str = "") -> str:
+    """Path of one ModelDeployment, of those of a namespace, or of all."""
+    where = f"/namespaces/{namespace}" if namespace else ""
+    return f"/apis/{GROUP}/{VERSION}{where}/{PLURAL}" + (f"/{name}" if name else "")
+
+
+def core_path(namespace: str | None, plural: str, name: str = "") -> str:
+    """Path of core/v1 objects."""
+    where = f"/namespaces/{namespace}" if namespace else ""
+    return f"/api/v1{where}/{plural}" + (f"/{name}" if name else "")
+
+
+def group_path(group: str, namespace: str | None, plural: str, name: str = "") -> str:
+    """Path of objects of another group and version, such as apps/v1."""
+    where = f"/namespaces/{namespace}" if namespace else ""
+    return f"/apis/{group}{where}/{plural}" + (f"/{name}" if name else "")
+
+
+def _timeout(text: str) -> float | None:
+    """Read --request-timeout as kubectl does: seconds or a duration, 0 for none."""
+    try:
+        length = float(text) if text.replace(".", "", 1).isdigit() else seconds(text)
+    except ValueError:
+        length = 0.0
+    if not length and text.strip("0smh."):
+        raise CliError(f"--request-timeout {text}: not a time such as 5s or 1m")
+    return length or None
+
+
+Options = Any
+"""What argparse found."""

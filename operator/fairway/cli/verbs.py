@@ -1,0 +1,265 @@
+"""Every verb: what it takes, what it is for, an example, and the module that does it, imported when it is asked for."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
+
+from fairway.cli import complete
+
+Arguments = Callable[[argparse.ArgumentParser], None]
+SEE, STEER, FORESEE, MORE = "See", "Steer", "Foresee", "More"
+FORMS = ("wide", "json", "yaml", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb. Its module has ``run(session, options) -> exit code``."""
+
+    name: str
+    group: str
+    help: str
+    examples: Sequence[str]
+    module: str
+    arguments: Arguments = field(default=lambda _parser: None)
+
+
+def _name(parser: argparse.ArgumentParser) -> None:
+    action = parser.add_argument("name", metavar="NAME", help="the ModelDeployment")
+    action.completer = complete.models  # type: ignore[attr-defined]
+
+
+def _files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-f", "--filename", action="append", required=True, metavar="FILE", help="a file, a directory, or - for stdin"
+    )
+
+
+def _output(parser: argparse.ArgumentParser, forms: Sequence[str]) -> None:
+    parser.add_argument("-o", "--output", choices=forms, help="another form")
+
+
+def _list(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-A", "--all-namespaces", action="store_true", help="in every namespace")
+    parser.add_argument("-l", "--selector", default="", help="only those with these labels, such as team=risk")
+    _output(parser, FORMS)
+
+
+def _status(parser: argparse.ArgumentParser) -> None:
+    _name(parser)
+    parser.add_argument("-w", "--watch", action="store_true", help="live; one line a change when piped")
+    _output(parser, FORMS[1:])
+
+
+def _history(parser: argparse.ArgumentParser) -> None:
+    _name(parser)
+    _output(parser, ("json", "yaml"))
+
+
+def _why(parser: argparse.ArgumentParser) -> None:
+    _name(parser)
+    action = parser.add_argument(
+        "revision", metavar="REV", nargs="?", help="a version, a revision or a run; else the last decision"
+    )
+    action.completer = complete.revisions  # type: ignore[attr-defined]
+
+
+def _events(parser: argparse.ArgumentParser) -> None:
+    _name(parser)
+    parser.add_argument("-w", "--watch", action="store_true", help="go on as they come")
+    _output(parser, ("json", "yaml"))
+
+
+def _logs(parser: argparse.ArgumentParser) -> None:
+    _name(parser)
+    parser.add_argument(
+        "track", nargs="?", choices=("candidate", "stable"), help="whose; default: the candidate's, if there is one"
+    )
+    parser.add_argument("-f", "--follow", action="store_true", help="go on as they come")
+    parser.add_argument("--tail", type=int, default=20, metavar="N", help="lines of each pod to begin with; -1 for all")
+    parser.add_argument("-p", "--previous", action="store_true", help="of the containers before the last restart")
+    parser.add_argument("-c", "--container", default="model", help="default: model; fetch is the one that brings it")
+
+
+def _steer(parser: argparse.ArgumentParser) -> None:
+    _name(parser)
+    parser.add_argument("--dry-run", action="store_true", help="only say what would happen")
+    parser.add_argument(
+        "--wait", action=argparse.BooleanOptionalAction, help="until it has happened; default at a terminal"
+    )
+    parser.add_argument("--timeout", default="10m", metavar="TIME", help="how long to wait; default: 10m")
+
+
+def _promote(parser: argparse.ArgumentParser) -> None:
+    _steer(parser)
+    parser.add_argument("--full", action="store_true", help="skip all steps; capacity and approvals are waited for")
+
+
+def _approval(parser: argparse.ArgumentParser) -> None:
+    _steer(parser)
+    parser.add_argument("-m", "--message", default="", help="why; recorded with your name")
+
+
+def _restart(parser: argparse.ArgumentParser) -> None:
+    _steer(parser)
+    parser.add_argument("--upgrade-runtime", action="store_true", help="try today's ModelRuntime as a new revision")
+
+
+def _wait(parser: argparse.ArgumentParser) -> None:
+    _name(parser)
+    parser.add_argument("--for", dest="goal", default="uptodate", metavar="GOAL", help="ready, uptodate or step=N")
+    parser.add_argument("--timeout", default="30m", metavar="TIME", help="how long; default: 30m")
+
+
+def _lint(parser: argparse.ArgumentParser) -> None:
+    _files(parser)
+    parser.add_argument("--offline", action="store_true", help="ask no cluster")
+
+
+def _foresee(parser: argparse.ArgumentParser) -> None:
+    _lint(parser)
+    parser.add_argument("--gateway", metavar="NAMESPACE/NAME", help="the operator's default gateway")
+
+
+def _plan(parser: argparse.ArgumentParser) -> None:
+    _foresee(parser)
+    parser.add_argument("--prometheus", metavar="URL", help="where to read the last hour's requests")
+
+
+def _render(parser: argparse.ArgumentParser) -> None:
+    _foresee(parser)
+    _output(parser, ("yaml", "json"))
+
+
+def _completion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+
+
+def verbs() -> tuple[Verb, ...]:
+    """Return every verb, in the order of the help."""
+    backtest = (_BACKTEST,) if find_spec(_BACKTEST.module) else ()
+    return (*_VERBS[:-2], *backtest, *_VERBS[-2:])
+
+
+def _late(module: str, parser: argparse.ArgumentParser) -> None:
+    """Let a module that brings its own arguments add them."""
+    from importlib import import_module  # noqa: PLC0415
+
+    import_module(module).add_arguments(parser)
+
+
+_BACKTEST = Verb(
+    "backtest",
+    FORESEE,
+    "replay the objectives over recorded metrics",
+    ("fairway backtest --help",),
+    "fairway.cli.backtest",
+    partial(_late, "fairway.cli.backtest"),
+)
+"""There when its module is: it has ``add_arguments(parser)`` and ``run(options)``."""
+
+_VERBS = (
+    Verb("list", SEE, "all ModelDeployments", ("fairway list", "fairway list -A -o wide"), "fairway.cli.listing", _list),
+    Verb(
+        "status",
+        SEE,
+        "what serves, what is tried, and what is waited for",
+        ("fairway status churn", "fairway status churn --watch"),
+        "fairway.cli.see",
+        _status,
+    ),
+    Verb("history", SEE, "who ran when, made from what", ("fairway history churn",), "fairway.cli.history", _history),
+    Verb(
+        "why",
+        SEE,
+        "a decision in one paragraph, with its numbers",
+        ("fairway why churn", "fairway why churn 1.2.0"),
+        "fairway.cli.why",
+        _why,
+    ),
+    Verb("events", SEE, "what has happened", ("fairway events churn",), "fairway.cli.events", _events),
+    Verb(
+        "logs",
+        SEE,
+        "what the candidate or stable prints",
+        ("fairway logs churn", "fairway logs churn stable -f"),
+        "fairway.cli.logs",
+        _logs,
+    ),
+    Verb(
+        "promote",
+        STEER,
+        "end the current step now",
+        ("fairway promote churn", "fairway promote churn --full"),
+        "fairway.cli.steer",
+        _promote,
+    ),
+    Verb("abort", STEER, "end the run: the candidate is out", ("fairway abort churn",), "fairway.cli.steer", _steer),
+    Verb("retry", STEER, "try a rejected version again", ("fairway retry churn",), "fairway.cli.steer", _steer),
+    Verb(
+        "rollback", STEER, "return to the version before this one", ("fairway rollback churn",), "fairway.cli.steer", _steer
+    ),
+    Verb(
+        "approve",
+        STEER,
+        "say yes to what waits for a person",
+        ('fairway approve churn -m "reviewed with risk"',),
+        "fairway.cli.steer",
+        _approval,
+    ),
+    Verb(
+        "deny",
+        STEER,
+        "say no: the candidate is out",
+        ('fairway deny churn -m "drift in region 7"',),
+        "fairway.cli.steer",
+        _approval,
+    ),
+    Verb(
+        "restart",
+        STEER,
+        "replace the pods one by one",
+        ("fairway restart churn", "fairway restart churn --upgrade-runtime"),
+        "fairway.cli.steer",
+        _restart,
+    ),
+    Verb("pause", STEER, "hold the run where it is", ("fairway pause churn",), "fairway.cli.steer", _steer),
+    Verb("resume", STEER, "let a paused run go on", ("fairway resume churn",), "fairway.cli.steer", _steer),
+    Verb(
+        "wait",
+        STEER,
+        "wait for a state, for scripts and pipelines",
+        ("fairway wait churn --for ready", "fairway wait churn --for uptodate --timeout 30m", "fairway wait churn --for step=2"),
+        "fairway.cli.await_goal",
+        _wait,
+    ),
+    Verb(
+        "lint",
+        FORESEE,
+        "check a file against the schema and the cluster",
+        ("fairway lint -f churn.yaml",),
+        "fairway.cli.lint",
+        _lint,
+    ),
+    Verb(
+        "plan",
+        FORESEE,
+        "what applying a file would do, and how long it would take",
+        ("fairway plan -f churn.yaml", "fairway plan -f churn.yaml --prometheus http://localhost:9090"),
+        "fairway.cli.plan",
+        _plan,
+    ),
+    Verb(
+        "render", FORESEE, "the objects that would be written", ("fairway render -f churn.yaml",), "fairway.cli.render", _render
+    ),
+    Verb(
+        "completion",
+        MORE,
+        "print what makes your shell complete verbs and names",
+        ('eval "$(fairway completion bash)"',),
+        "fairway.cli.complete",
+        _completion,
+    ),
+    Verb("version", MORE, "print the version", ("fairway version",), "fairway.cli.version"),
+)

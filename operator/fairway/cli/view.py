@@ -1,0 +1,294 @@
+"""One ModelDeployment as people look at it: raw objects in, a frozen view out. Draws nothing, asks nobody."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fairway.cli.words import dig, epoch, safe
+from fairway.core import names
+from fairway.core.pods import Pod, read_pod
+
+Raw = Mapping[str, Any]
+MOST_PODS = 5
+"""Pods without trouble that are listed of a revision; the rest is counted."""
+NORMAL = ("Ready", "UpToDate", "RouteReady", "ScalingReady", "MetricsReady")
+SILENT = ("Reconciling", "RolledBack")
+"""Conditions that say nothing which phase and message do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """One pod, and the one-line cause when something is wrong with it."""
+
+    name: str
+    state: str
+    cause: str = ""
+    since: str = ""
+
+    @property
+    def fine(self) -> bool:
+        """Whether there is nothing to tell."""
+        return self.state == "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class TrackView:
+    """One revision that has pods or weight. Weights are in percent; None where nobody knows or it makes no sense."""
+
+    role: str
+    revision: str
+    version: str
+    asked: int | None = None
+    served: int | None = None
+    replicas: int = 0
+    ready: int = 0
+    note: str = ""
+    pods: tuple[PodView, ...] = ()
+    hidden: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One step of the open run: ``state`` is done, now or next."""
+
+    number: int
+    what: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """The open run: where it is, what it waits for, and until when (RFC 3339)."""
+
+    id: str
+    progress: str
+    stage: str
+    waiting_for: str
+    deadline: str | None
+    started_at: str | None
+    steps: tuple[StepView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveView:
+    """One promise and what the samples say about it."""
+
+    name: str
+    state: str
+    value: str
+    stable: str
+    limit: str
+    evidence: str
+    requests: int
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything that ``status`` shows."""
+
+    namespace: str
+    name: str
+    asked: str
+    phase: str
+    message: str
+    url: str = ""
+    tracks: tuple[TrackView, ...] = ()
+    run: RunView | None = None
+    verdict: str = ""
+    judged_at: str | None = None
+    objectives: tuple[ObjectiveView, ...] = ()
+    troubles: tuple[str, ...] = ()
+    hint: str = ""
+
+
+def view(model: Raw, pods: Sequence[Raw] | None, route: Raw | None) -> View:
+    """Build the view. ``pods`` is None where they may not be listed; ``route`` where it may not be read."""
+    meta, status = model["metadata"], model.get("status") or {}
+    verdict = status.get("verdict") or {}
+    unseen = not status or status.get("observedGeneration", 0) < meta.get("generation", 0)
+    return View(
+        namespace=meta.get("namespace", ""),
+        name=meta["name"],
+        asked=safe(dig(model, "spec.model.version")),
+        phase=safe(status.get("phase")) or "Pending",
+        message=safe(status.get("message")) or "the operator has not looked at it yet: does it run?",
+        url=safe(status.get("url")),
+        tracks=tuple(_tracks(meta["name"], status, pods, route)),
+        run=_run(status.get("run")),
+        verdict=safe(verdict.get("state")),
+        judged_at=verdict.get("at"),
+        objectives=tuple(_objective(entry) for entry in verdict.get("objectives") or ()),
+        troubles=tuple(_troubles(status, unseen=unseen)),
+        hint=hint(meta["name"], status),
+    )
+
+
+def _tracks(name: str, status: Raw, pods: Sequence[Raw] | None, route: Raw | None) -> Iterator[TrackView]:
+    run, stable, candidate = status.get("run"), status.get("stable"), status.get("candidate")
+    by_revision = _by_revision(pods or ())
+    served = _served(name, status, route, by_revision)
+    if stable:
+        asked = 100 - run.get("weight", 0) if run else stable.get("weight")
+        yield _track("stable", stable, asked, served, by_revision)
+    if candidate and run:
+        first = not stable
+        yield _track("candidate", candidate, None if first else run.get("weight", 0), {} if first else served, by_revision)
+    elif candidate and candidate.get("rejectedReason"):
+        yield _track("rejected", candidate, 0, served, by_revision, note=safe(candidate["rejectedReason"]))
+    former = status.get("former")
+    if former:
+        yield _track("former", former, None, {}, by_revision, note="warm until the watch window ends")
+    for entry in status.get("retiring") or ():
+        if not candidate or entry["revision"] != candidate.get("revision"):
+            yield _track("going", {"version": "", **entry}, None, {}, by_revision, note="its pods go")
+
+
+def _track(
+    role: str,
+    track: Raw,
+    asked: int | None,
+    served: Mapping[str, int],
+    pods: Mapping[str, list[PodView]],
+    note: str = "",
+) -> TrackView:
+    revision = track["revision"]
+    found = pods.get(revision, [])
+    troubled = [pod for pod in found if not pod.fine]
+    shown = [*troubled, *(pod for pod in found if pod.fine)][: max(MOST_PODS, len(troubled))][: 4 * MOST_PODS]
+    return TrackView(
+        role=role,
+        revision=safe(revision),
+        version=safe(track.get("version")),
+        asked=asked,
+        served=served.get(revision),
+        replicas=track.get("replicas", 0),
+        ready=track.get("ready", sum(pod.fine for pod in found)),
+        note=note,
+        pods=tuple(shown),
+        hidden=len(found) - len(shown),
+    )
+
+
+def _by_revision(pods: Iterable[Raw]) -> dict[str, list[PodView]]:
+    found: dict[str, list[PodView]] = {}
+    for pod in sorted(pods, key=lambda each: str(each["metadata"]["name"])):
+        revision = pod["metadata"].get("labels", {}).get(names.REVISION, "")
+        found.setdefault(revision, []).append(_pod(pod))
+    return found
+
+
+def _pod(raw: Raw) -> PodView:
+    pod: Pod = read_pod(raw)
+    name, since = safe(pod.name), raw["metadata"].get("creationTimestamp", "")
+    if pod.terminating:
+        return PodView(name, "going", "", since)
+    if pod.trouble and not pod.ready:
+        return PodView(name, pod.trouble, safe(pod.message), since)
+    if pod.ready:
+        return PodView(name, "ready", safe(pod.message) if pod.trouble else "", since)
+    return PodView(name, "starting" if pod.scheduled_at else "pending", "", since)
+
+
+def _served(name: str, status: Raw, route: Raw | None, pods: Mapping[str, list[PodView]]) -> dict[str, int]:
+    """Return what the router carries, in percent by revision: the route's weights, else the shares of ready pods."""
+    if route:
+        rules = dig(route, "spec.rules") or [{}]
+        backends = {ref["name"].removeprefix(f"{name}-"): ref.get("weight", 1) for ref in rules[0].get("backendRefs", ())}
+        total = sum(backends.values())
+        return {revision: round(100 * weight / total) for revision, weight in backends.items()} if total else {}
+    weighted = [t for t in (status.get("stable"), status.get("candidate")) if t and t.get("weight")]
+    if dig(status, "effective.router") != "Replicas" or not weighted:
+        return {}
+    ready = {t["revision"]: t.get("ready", 0) for t in weighted}
+    total = sum(ready.values())
+    return {revision: round(100 * count / total) for revision, count in ready.items()} if total else {}
+
+
+def _run(run: Raw | None) -> RunView | None:
+    if not run:
+        return None
+    at, plan = run.get("step", 0), run.get("plan") or ()
+    what = [_step(step) for step in plan]
+    steps = [StepView(i + 1, words, _state(i, at)) for i, words in enumerate([*what, "100%"])]
+    return RunView(
+        id=safe(run["id"]),
+        progress=safe(run.get("progress")) or f"{at + 1}/{len(steps)}",
+        stage=safe(run.get("stage")),
+        waiting_for=safe(run.get("waitingFor")),
+        deadline=run.get("deadline"),
+        started_at=run.get("startedAt"),
+        steps=tuple(steps),
+    )
+
+
+def _step(step: Raw) -> str:
+    if step.get("approval"):
+        who = f" by {', '.join(step['approvers'])}" if step.get("approvers") else ""
+        return safe(f"approval {step['approval']}{who}")
+    length = f" for {step['for']}" if step.get("for") not in (None, "0s") else ""
+    return safe(f"{step.get('weight', 0)}%{length}")
+
+
+def _state(index: int, at: int) -> str:
+    return "done" if index < at else "now" if index == at else "next"
+
+
+def _objective(entry: Raw) -> ObjectiveView:
+    return ObjectiveView(
+        name=safe(entry.get("name")),
+        state=safe(entry.get("state")),
+        value=safe(entry.get("value")),
+        stable=safe(entry.get("stableValue")),
+        limit=safe(entry.get("limit")),
+        evidence=safe(entry.get("evidence")),
+        requests=entry.get("requests", 0),
+        message=safe(entry.get("message")),
+    )
+
+
+def _troubles(status: Raw, *, unseen: bool) -> Iterator[str]:
+    if unseen and status:
+        yield "the operator has not seen the last edit yet"
+    told = safe(status.get("message"))
+    for condition in status.get("conditions") or ():
+        kind, state, message = condition["type"], condition["status"], safe(condition.get("message"))
+        wrong = state == "False" if kind in NORMAL else state == "True" and kind not in SILENT
+        if wrong and not (message and message in told):
+            yield f"{kind}={state} {safe(condition.get('reason'))}: {message}"
+
+
+def hint(name: str, status: Raw) -> str:
+    """Return the command that a person may want next, where there is an obvious one."""
+    run = status.get("run")
+    paused = next((c for c in status.get("conditions") or () if c["type"] == "Paused" and c["status"] == "True"), None)
+    reason = paused["reason"] if paused else ""
+    if run and reason == "ApprovalNeeded":
+        return f"fairway approve {name}, or fairway deny {name}"
+    if run and reason == "PausedBySpec":
+        return f"fairway resume {name}"
+    if run and paused:
+        return f"fairway promote {name}, or fairway abort {name}"
+    if status.get("phase") == "RolledBack":
+        return f"fairway why {name}; fairway retry {name} tries it again"
+    return ""
+
+
+def objective_numbers(entry: ObjectiveView) -> str:
+    """Write value, stable's value and limit of an objective."""
+    beside = f"stable {entry.stable}, " if entry.stable else ""
+    return f"{entry.value or 'no value yet'} ({beside}limit {entry.limit})"
+
+
+def value_of(entry: ObjectiveView) -> float | None:
+    """Return the candidate's number of an objective, for plots."""
+    number = entry.value.split("%")[0].split(" ")[0]
+    try:
+        return float(number) if number else None
+    except ValueError:
+        return None
+
+
+def judged(shown: View) -> float:
+    """When the numbers are from, epoch seconds; 0 for never."""
+    return epoch(shown.judged_at) or 0.0
