@@ -83,10 +83,15 @@ def digest(value: Any) -> str:
 
 def intent(spec: ModelDeploymentSpec, name: str) -> str:
     """Hash everything in a spec that can change a prediction or a pod; nothing that an operator version defaults."""
+    return digest(shaping(spec, name))
+
+
+def shaping(spec: ModelDeploymentSpec, name: str) -> dict[str, Any]:
+    """Return what of a spec makes a revision, as it is hashed."""
     dump = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
     model = {key: value for key, value in dump["model"].items() if key in _OF_THE_MODEL}
     model.setdefault("name", name)
-    return digest({"model": model, "runtime": dump["runtime"], "resources": dump.get("resources")})
+    return {"model": model, "runtime": dump["runtime"], "resources": dump.get("resources")}
 
 
 def revision(intent_hash: str, runtime: ModelRuntimeSpec | None) -> str:

@@ -1,0 +1,47 @@
+"""``render``: the objects that the operator would write for a file, as its pass would compute them."""
+
+from fairway.cli.client import Manifest
+from fairway.cli.errors import CliError, Exit
+from fairway.cli.foresight import Foreseen, default_gateway, foresee, look, without_gateway_guess
+from fairway.cli.manifests import read
+from fairway.cli.output import dump
+from fairway.cli.session import Options, Session
+from fairway.core.desired import desired
+
+
+def run(session: Session, options: Options) -> int:
+    """Print every object of every ModelDeployment in the files."""
+    files = read(options.filename)
+    if not files.models:
+        raise CliError("no ModelDeployment in there", Exit.REFUSED)
+    cluster = look(session, files.models, offline=options.offline)
+    namespace = (session.flags.namespace or "default") if options.offline else session.namespace
+    objects: list[Manifest] = []
+    for document in files.models:
+        gateway = default_gateway(options.gateway, cluster)
+        foreseen = foresee(document, cluster, files.runtimes, namespace=namespace, gateway=gateway, now=session.now())
+        if without_gateway_guess(foreseen) is not foreseen:
+            session.note(f"note: {document.name}: the route is left out: give --gateway, as we may not know the default")
+        objects += rendered(without_gateway_guess(foreseen))
+    if cluster.reached and cluster.records is None:
+        session.note("note: revisions that exist are left out: you may not list controllerrevisions")
+    if options.output == "json":
+        session.say(dump({"apiVersion": "v1", "kind": "List", "items": objects}, "json"))
+    else:
+        session.say("\n---\n".join(dump(each, "yaml") for each in objects))
+    return Exit.DONE
+
+
+def rendered(foreseen: Foreseen) -> list[Manifest]:
+    """Return the objects as they are when the run begins; a Deployment has the size that it starts with."""
+    gathered = foreseen.gathered
+    children = desired(
+        gathered.owner, foreseen.spec, foreseen.after, gathered.situation.observed.records, gathered.routing
+    )
+    objects = []
+    for child in children:
+        manifest = dict(child.manifest)
+        if child.initial_replicas is not None:
+            manifest["spec"] = {"replicas": child.initial_replicas, **manifest["spec"]}
+        objects.append(manifest)
+    return objects
