@@ -34,7 +34,9 @@ KINDS = {
     "horizontalpodautoscalers": "HorizontalPodAutoscaler",
     "poddisruptionbudgets": "PodDisruptionBudget",
 }
-PATH = re.compile(r"/apis?(/(?P<group>[a-z0-9.-]+))??/(?P<version>v\d\w*)(/namespaces/(?P<ns>[^/]+))?/(?P<plural>[a-z]+)(/(?P<name>[^/]+))?(/(?P<sub>log))?$")
+PATH = re.compile(
+    r"/apis?(/(?P<group>[a-z0-9.-]+))??/(?P<version>v\d\w*)(/namespaces/(?P<ns>[^/]+))?/(?P<plural>[a-z]+)(/(?P<name>[^/]+))?(/(?P<sub>log))?$"
+)
 DEFAULT_FORBIDDEN: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -64,7 +66,11 @@ class Served(World):
             {
                 "apiVersion": "v1",
                 "kind": "Event",
-                "metadata": {"name": f"{meta['name']}.{len(self.events)}", "namespace": NAMESPACE, "uid": f"event-{len(self.events)}"},
+                "metadata": {
+                    "name": f"{meta['name']}.{len(self.events)}",
+                    "namespace": NAMESPACE,
+                    "uid": f"event-{len(self.events)}",
+                },
                 "involvedObject": {"kind": "ModelDeployment", "name": meta["name"], "uid": meta["uid"]},
                 "type": type_,
                 "reason": reason,
@@ -125,7 +131,9 @@ class Served(World):
             return web.json_response({"gitVersion": self.kubernetes})
         if request.path in ("/apis/gateway.networking.k8s.io/v1", "/apis/fairway.dev/v1alpha1"):
             there = self.routes or "fairway" in request.path
-            return web.json_response({"kind": "APIResourceList"}) if there else _status(404, "NotFound", "no such group")
+            return (
+                web.json_response({"kind": "APIResourceList"}) if there else _status(404, "NotFound", "no such group")
+            )
         found = PATH.fullmatch(request.path)
         if found is None or found["plural"] not in KINDS:
             return _status(404, "NotFound", "the server could not find the requested resource")
@@ -148,7 +156,9 @@ class Served(World):
             items = [each for each in items if each["metadata"].get("namespace") == found["ns"]]
         if request.query.get("watch"):
             return await self._watch(request, kind)
-        return web.json_response({"kind": f"{kind}List", "items": items, "metadata": {"resourceVersion": self._newest()}})
+        return web.json_response(
+            {"kind": f"{kind}List", "items": items, "metadata": {"resourceVersion": self._newest()}}
+        )
 
     def _newest(self) -> str:
         return str(max((int(each["metadata"].get("resourceVersion", 0)) for each in self.objects.values()), default=0))

@@ -85,7 +85,9 @@ def candidates(built: Any, words: list[str]) -> list[str]:
     from argcomplete.finders import CompletionFinder  # noqa: PLC0415
     from argcomplete.completers import SuppressCompleter  # noqa: PLC0415
 
-    finder = CompletionFinder(built, always_complete_options=False, default_completer=SuppressCompleter(), append_space=False)
+    finder = CompletionFinder(
+        built, always_complete_options=False, default_completer=SuppressCompleter(), append_space=False
+    )
     before, last = ["fairway", *words[:-1]], words[-1] if words else ""
     found = finder._get_completions(before, last, "", None)  # noqa: SLF001  the only way to ask without a shell
     return sorted({each.strip() for each in found})

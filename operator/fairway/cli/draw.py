@@ -44,7 +44,9 @@ def _head(shown: View, console: Console) -> Text:
 
 
 def _add_track(tree: Tree, track: TrackView, width: int, console: Console, now: float) -> None:
-    line = Text.assemble((f"{track.role:<9}", style.STRONG), f" {track.version:<{width}} ", (track.revision, style.QUIET))
+    line = Text.assemble(
+        (f"{track.role:<9}", style.STRONG), f" {track.version:<{width}} ", (track.revision, style.QUIET)
+    )
     line.append(f"  {track.ready}/{max(track.replicas, track.ready)} ready")
     if track.asked is not None:
         served = "?" if track.served is None else f"{track.served}%"

@@ -125,7 +125,9 @@ def _approved(order: Order, model: Raw) -> Effect:
 
 
 def _restarted(order: Order, model: Raw) -> Effect:
-    return _yes("the operator has taken it: pods are replaced one by one") if _handled(order, model) else _waiting(model)
+    return (
+        _yes("the operator has taken it: pods are replaced one by one") if _handled(order, model) else _waiting(model)
+    )
 
 
 def _seen(_order: Order, model: Raw) -> Effect:

@@ -45,7 +45,9 @@ def _follow(session: Session, path: str, query: Mapping[str, str], seen: set[str
 
 
 def _time(event: Mapping[str, Any]) -> float:
-    return epoch(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")) or 0.0
+    return (
+        epoch(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")) or 0.0
+    )
 
 
 def _show(session: Session, event: Manifest) -> None:
@@ -55,6 +57,8 @@ def _show(session: Session, event: Manifest) -> None:
 
     kind = "Warning" if event.get("type") == "Warning" else ""
     when = ago(event.get("lastTimestamp") or event.get("eventTime"), session.now())
-    line = Text.assemble(f"{when:>7}  {style.sign(kind, session.console)} ", (safe(event.get("reason")), style.style_of(kind)))
+    line = Text.assemble(
+        f"{when:>7}  {style.sign(kind, session.console)} ", (safe(event.get("reason")), style.style_of(kind))
+    )
     line.append(f"  {safe(event.get('message'))}")
     session.lines(line, indent=11)

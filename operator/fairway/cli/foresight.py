@@ -152,7 +152,9 @@ def foresee(
     wrong = problems(document)
     if wrong:
         path, words = wrong[0]
-        raise CliError(f"{document.file}: {path}: {words}" + (" (fairway lint shows all)" if wrong[1:] else ""), Exit.REFUSED)
+        raise CliError(
+            f"{document.file}: {path}: {words}" + (" (fairway lint shows all)" if wrong[1:] else ""), Exit.REFUSED
+        )
     where = document.namespace or namespace
     live = cluster.live.get(f"{where}/{document.name}")
     model = _as_applied(document, live, where)
@@ -165,7 +167,9 @@ def foresee(
     image = str((cluster.configuration or {}).get("fetchImage") or FETCH_IMAGE)
     defaults = Defaults(gateway=gateway, fetch_image=image)
     try:
-        gathered = Gatherer(store, Analysis(None, clock, lambda _key: None), clock, defaults).gather(model, before, None)
+        gathered = Gatherer(store, Analysis(None, clock, lambda _key: None), clock, defaults).gather(
+            model, before, None
+        )
     except Unresolved as error:
         raise CliError(f"{document.file}: {error.message}", Exit.REFUSED) from None
     moved = asked_for_another(gathered.situation)
@@ -234,7 +238,10 @@ def known_runtimes(cluster: Cluster, more: Sequence[Document]) -> dict[str, Mode
     """Return the ModelRuntimes by name; None where nobody knows those of the cluster."""
     if cluster.runtimes is None and not more:
         return None
-    specs = [*((r["metadata"]["name"], r["spec"]) for r in cluster.runtimes or ()), *((d.name, d.content["spec"]) for d in more)]
+    specs = [
+        *((r["metadata"]["name"], r["spec"]) for r in cluster.runtimes or ()),
+        *((d.name, d.content["spec"]) for d in more),
+    ]
     return {name: ModelRuntimeSpec.model_validate(spec) for name, spec in specs}
 
 
@@ -243,4 +250,6 @@ def without_gateway_guess(foreseen: Foreseen) -> Foreseen:
     asked = foreseen.gathered.routing.gateway
     if asked is None or asked.namespace != "unknown":
         return foreseen
-    return replace(foreseen, gathered=replace(foreseen.gathered, routing=replace(foreseen.gathered.routing, routable=False)))
+    return replace(
+        foreseen, gathered=replace(foreseen.gathered, routing=replace(foreseen.gathered.routing, routable=False))
+    )

@@ -78,7 +78,9 @@ def approval_words(approval: Raw) -> str:
     """Write who approved what, when and why."""
     via = f" (via {safe(approval['via'])})" if approval.get("via") else ""
     why = f": {safe(approval['comment'])}" if approval.get("comment") else ""
-    return f"{safe(approval.get('name'))} approved by {safe(approval.get('by'))}{via}, {moment(approval.get('at'))}{why}"
+    return (
+        f"{safe(approval.get('name'))} approved by {safe(approval.get('by'))}{via}, {moment(approval.get('at'))}{why}"
+    )
 
 
 def _short(digest: Any) -> str:

@@ -114,7 +114,11 @@ def _promote(wish: Wish) -> Order:
     if run.get("stage") != "Observing":
         raise refused(f"step {at + 1} of {run['id']} has not begun: it waits for {safe(run.get('waitingFor'))}")
     onward = plan[at + 1] if at + 1 < len(plan) else {"weight": 100}
-    to = f"to the approval {onward['approval']}" if onward.get("approval") else f"from {run['weight']}% to {onward['weight']}%"
+    to = (
+        f"to the approval {onward['approval']}"
+        if onward.get("approval")
+        else f"from {run['weight']}% to {onward['weight']}%"
+    )
     says = f"ends step {at + 1} of {run['id']}: {wish.candidate} goes {to}, whatever the samples say"
     return _command(wish, "promote", f"{run['id']}/{at + 1}", says, run=run["id"], step=at + 1)
 
@@ -134,7 +138,9 @@ def _promote_full(wish: Wish) -> Order:
 def _abort(wish: Wish) -> Order:
     run = wish.run
     _against_stable(wish)
-    says = f"ends {run['id']}: {wish.candidate} goes from {_weight(wish)}% to 0 and is rejected, {wish.stable} serves all"
+    says = (
+        f"ends {run['id']}: {wish.candidate} goes from {_weight(wish)}% to 0 and is rejected, {wish.stable} serves all"
+    )
     return _command(wish, "abort", run["id"], says, run=run["id"])
 
 

@@ -21,7 +21,9 @@ def run(session: Session, options: Options) -> int:
         gateway = default_gateway(options.gateway, cluster)
         foreseen = foresee(document, cluster, files.runtimes, namespace=namespace, gateway=gateway, now=session.now())
         if without_gateway_guess(foreseen) is not foreseen:
-            session.note(f"note: {document.name}: the route is left out: give --gateway, as we may not know the default")
+            session.note(
+                f"note: {document.name}: the route is left out: give --gateway, as we may not know the default"
+            )
         objects += rendered(without_gateway_guess(foreseen))
     if cluster.reached and cluster.records is None:
         session.note("note: revisions that exist are left out: you may not list controllerrevisions")

@@ -20,7 +20,9 @@ class Right:
 
     def __str__(self) -> str:
         """Write the right as people ask for it."""
-        what = self.resource + (f".{self.group}" if self.group else "") + (f"/{self.subresource}" * bool(self.subresource))
+        what = (
+            self.resource + (f".{self.group}" if self.group else "") + (f"/{self.subresource}" * bool(self.subresource))
+        )
         where = f" in namespace {self.namespace}" if self.namespace else " in the whole cluster"
         return f"{self.verb} {what}{where}"
 

@@ -25,7 +25,9 @@ class Screen:
     def show(self, lines: list[str], size: tuple[int, int]) -> None:
         """Show these lines on a terminal of (columns, lines); what does not fit is left out at the end."""
         _, height = size
-        fitting = lines if len(lines) < height else [*lines[: max(1, height - 2)], f"({len(lines) - height + 2} more lines)"]
+        fitting = (
+            lines if len(lines) < height else [*lines[: max(1, height - 2)], f"({len(lines) - height + 2} more lines)"]
+        )
         if size != self._size and self._shown:
             # Lines may have been broken anew: nobody knows where the block begins, so it begins again below.
             self._shown = []

@@ -160,7 +160,9 @@ _BACKTEST = Verb(
 """There when its module is: it has ``add_arguments(parser)`` and ``run(options)``."""
 
 _VERBS = (
-    Verb("list", SEE, "all ModelDeployments", ("fairway list", "fairway list -A -o wide"), "fairway.cli.listing", _list),
+    Verb(
+        "list", SEE, "all ModelDeployments", ("fairway list", "fairway list -A -o wide"), "fairway.cli.listing", _list
+    ),
     Verb(
         "status",
         SEE,
@@ -198,7 +200,12 @@ _VERBS = (
     Verb("abort", STEER, "end the run: the candidate is out", ("fairway abort churn",), "fairway.cli.steer", _steer),
     Verb("retry", STEER, "try a rejected version again", ("fairway retry churn",), "fairway.cli.steer", _steer),
     Verb(
-        "rollback", STEER, "return to the version before this one", ("fairway rollback churn",), "fairway.cli.steer", _steer
+        "rollback",
+        STEER,
+        "return to the version before this one",
+        ("fairway rollback churn",),
+        "fairway.cli.steer",
+        _steer,
     ),
     Verb(
         "approve",
@@ -230,7 +237,11 @@ _VERBS = (
         "wait",
         STEER,
         "wait for a state, for scripts and pipelines",
-        ("fairway wait churn --for ready", "fairway wait churn --for uptodate --timeout 30m", "fairway wait churn --for step=2"),
+        (
+            "fairway wait churn --for ready",
+            "fairway wait churn --for uptodate --timeout 30m",
+            "fairway wait churn --for step=2",
+        ),
         "fairway.cli.await_goal",
         _wait,
     ),
@@ -251,7 +262,12 @@ _VERBS = (
         _plan,
     ),
     Verb(
-        "render", FORESEE, "the objects that would be written", ("fairway render -f churn.yaml",), "fairway.cli.render", _render
+        "render",
+        FORESEE,
+        "the objects that would be written",
+        ("fairway render -f churn.yaml",),
+        "fairway.cli.render",
+        _render,
     ),
     Verb(
         "completion",

@@ -133,7 +133,9 @@ def _tracks(name: str, status: Raw, pods: Sequence[Raw] | None, route: Raw | Non
         yield _track("stable", stable, asked, served, by_revision)
     if candidate and run:
         first = not stable
-        yield _track("candidate", candidate, None if first else run.get("weight", 0), {} if first else served, by_revision)
+        yield _track(
+            "candidate", candidate, None if first else run.get("weight", 0), {} if first else served, by_revision
+        )
     elif candidate and candidate.get("rejectedReason"):
         yield _track("rejected", candidate, 0, served, by_revision, note=safe(candidate["rejectedReason"]))
     former = status.get("former")
@@ -194,7 +196,9 @@ def _served(name: str, status: Raw, route: Raw | None, pods: Mapping[str, list[P
     """Return what the router carries, in percent by revision: the route's weights, else the shares of ready pods."""
     if route:
         rules = dig(route, "spec.rules") or [{}]
-        backends = {ref["name"].removeprefix(f"{name}-"): ref.get("weight", 1) for ref in rules[0].get("backendRefs", ())}
+        backends = {
+            ref["name"].removeprefix(f"{name}-"): ref.get("weight", 1) for ref in rules[0].get("backendRefs", ())
+        }
         total = sum(backends.values())
         return {revision: round(100 * weight / total) for revision, weight in backends.items()} if total else {}
     weighted = [t for t in (status.get("stable"), status.get("candidate")) if t and t.get("weight")]

@@ -54,7 +54,9 @@ def _story(status: Raw, asked: str | None) -> Story:
     entries, rejected = status.get("history") or (), status.get("rejected") or ()
     entry = next((each for each in entries if asked is None or _is(asked, each)), None)
     revision = entry["revision"] if entry else None
-    about = next((each for each in rejected if _is(asked, each) or each["revision"] == revision), None) if asked else None
+    about = (
+        next((each for each in rejected if _is(asked, each) or each["revision"] == revision), None) if asked else None
+    )
     if asked is None and entry:
         about = next((each for each in rejected if each["revision"] == revision), None)
     return Story(entry, about)
