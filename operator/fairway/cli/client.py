@@ -1,4 +1,7 @@
-"""The API server over HTTP: a few verbs on plain dictionaries, from the standard library alone, so that it starts fast."""
+"""The API server over HTTP: a few verbs on plain dictionaries.
+
+From the standard library alone, so that it starts fast (docs/adr/0012-a-small-client-for-the-plugin.md).
+"""
 
 import http.client
 import json
@@ -8,6 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
@@ -23,6 +27,27 @@ TRIES = 3
 BUSY = (429, 503)
 UNAUTHORIZED = 401
 ERROR = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request; ``kind`` is the content type of its body."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: Any = None
+    kind: str = "application/json"
+
+    @property
+    def payload(self) -> bytes | None:
+        """The body as it is sent."""
+        return None if self.body is None else json.dumps(self.body).encode()
+
+    @property
+    def where(self) -> str:
+        """Path and query."""
+        return self.path + (f"?{urlencode(self.query)}" if self.query else "")
 
 
 class Client:
@@ -58,7 +83,7 @@ class Client:
 
     def get(self, path: str, **query: str) -> Manifest:
         """Read one object or one page."""
-        return self._send("GET", path, query)
+        return self._send(Request("GET", path, query))
 
     def list(self, path: str, **query: str) -> list[Manifest]:
         """Read a collection, page by page."""
@@ -74,18 +99,18 @@ class Client:
 
     def create(self, path: str, body: Manifest) -> Manifest:
         """Post one object; the plugin does so only with reviews, which store nothing."""
-        return self._send("POST", path, {}, body)
+        return self._send(Request("POST", path, {}, body))
 
     def patch(self, path: str, body: Any, *, kind: str = MERGE, **query: str) -> Manifest:
         """Patch one object."""
-        return self._send("PATCH", path, {"fieldManager": "kubectl-fairway", **query}, body, kind)
+        return self._send(Request("PATCH", path, {"fieldManager": "kubectl-fairway", **query}, body, kind))
 
     def lines(self, path: str, *, seconds: float | None = None, **query: str) -> Iterator[str]:
         """Stream an answer line by line; ends with the answer, or when nothing comes for ``seconds``."""
-        connection = self._connect(seconds)
+        request, connection = Request("GET", path, query), self._connect(seconds)
         try:
-            with _answering(connection, self._url(path, query)):
-                response = self._ask(connection, "GET", path, query, None, "")
+            with _answering(connection, self._url(request)):
+                response = self._ask(connection, request)
                 while line := response.readline():
                     yield line.decode("utf-8", errors="replace").rstrip("\n")
         except _GoneError:
@@ -114,14 +139,12 @@ class Client:
 
     # --- one request -----------------------------------------------------------------------------------------------
 
-    def _send(
-        self, method: str, path: str, query: Mapping[str, str], body: Any = None, kind: str = "application/json"
-    ) -> Manifest:
+    def _send(self, request: Request) -> Manifest:
         for attempt in range(TRIES):
             last = attempt == TRIES - 1
             fresh = self._connection is None
             try:
-                return self._once(method, path, query, body, kind)
+                return self._once(request)
             except ApiError as error:
                 if last or error.status not in BUSY:
                     raise
@@ -133,32 +156,23 @@ class Client:
                     raise CliError(f"{self._access.server} ended the connection") from error
         raise AssertionError
 
-    def _once(self, method: str, path: str, query: Mapping[str, str], body: Any, kind: str) -> Manifest:
+    def _once(self, request: Request) -> Manifest:
         if self._connection is None:
             self._connection = self._connect(self._timeout)
-        with _answering(self._connection, self._url(path, query)):
-            response = self._ask(self._connection, method, path, query, body, kind)
-            text = response.read()
+        with _answering(self._connection, self._url(request)):
+            text = self._ask(self._connection, request).read()
         try:
             return dict(json.loads(text))
         except ValueError:
             raise CliError(f"{self._access.server} did not answer as an API server does") from None
 
-    def _ask(
-        self,
-        connection: http.client.HTTPConnection,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        body: Any,
-        kind: str,
-    ) -> http.client.HTTPResponse:
+    def _ask(self, connection: http.client.HTTPConnection, request: Request) -> http.client.HTTPResponse:
         for attempt in (1, 2):
             started = time.monotonic()
-            self._put(connection, method, path, query, body, kind)
+            self._put(connection, request)
             response = connection.getresponse()
             took = (time.monotonic() - started) * 1000
-            self._log(f"{method} {self._url(path, query)} {response.status} {took:.0f} ms")
+            self._log(f"{request.method} {self._url(request)} {response.status} {took:.0f} ms")
             if response.status < ERROR:
                 return response
             text = response.read()
@@ -168,27 +182,18 @@ class Client:
             raise _refusal(response.status, text)
         raise AssertionError
 
-    def _put(
-        self,
-        connection: http.client.HTTPConnection,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        body: Any,
-        kind: str,
-    ) -> None:
-        payload = None if body is None else json.dumps(body).encode()
-        where = self._address.path.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
-        connection.putrequest(method, where, skip_accept_encoding=True)
+    def _put(self, connection: http.client.HTTPConnection, request: Request) -> None:
+        payload = request.payload
+        connection.putrequest(request.method, self._address.path.rstrip("/") + request.where, skip_accept_encoding=True)
         headers = {"Accept": "application/json", "User-Agent": "kubectl-fairway", **self._credentials.headers()}
         if payload is not None:
-            headers |= {"Content-Type": kind, "Content-Length": str(len(payload))}
+            headers |= {"Content-Type": request.kind, "Content-Length": str(len(payload))}
         for name, value in [*headers.items(), *self._credentials.groups()]:
             connection.putheader(name, value)
         connection.endheaders(payload)
 
-    def _url(self, path: str, query: Mapping[str, str]) -> str:
-        return f"{self._access.server.rstrip('/')}{path}" + (f"?{urlencode(query)}" if query else "")
+    def _url(self, request: Request) -> str:
+        return f"{self._access.server.rstrip('/')}{request.where}"
 
     # --- the connection ---------------------------------------------------------------------------------------------
 
@@ -232,10 +237,10 @@ class Client:
             from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415  rarely needed
 
             host = self._address.hostname or ""
-            asked = None if proxy_bypass(host) else getproxies().get(self._address.scheme)
+            asked = None if proxy_bypass(host) else getproxies().get("https")
         if not asked:
             return None
-        proxy = urlsplit(asked)
+        proxy = urlsplit(str(asked))
         if proxy.scheme not in ("http", ""):
             raise CliError(f"the proxy {asked} is not an http:// proxy: others are not supported")
         return proxy

@@ -64,9 +64,9 @@ def _session(parsed_args: Any) -> Session:
 
 def run(session: Session, options: Options) -> int:
     """Print what a shell has to evaluate."""
-    import argcomplete  # noqa: PLC0415
+    from argcomplete.shell_integration import shellcode  # noqa: PLC0415
 
-    session.say(argcomplete.shellcode(["fairway", "kubectl-fairway"], shell=options.shell))
+    session.say(shellcode(["fairway", "kubectl-fairway"], shell=options.shell))
     return Exit.DONE
 
 
@@ -82,12 +82,12 @@ def for_kubectl(words: list[str] | None = None) -> int:
 
 def candidates(built: Any, words: list[str]) -> list[str]:
     """Return what the last word may become."""
-    from argcomplete.finders import CompletionFinder  # noqa: PLC0415
     from argcomplete.completers import SuppressCompleter  # noqa: PLC0415
+    from argcomplete.finders import CompletionFinder  # noqa: PLC0415
 
     finder = CompletionFinder(
         built, always_complete_options=False, default_completer=SuppressCompleter(), append_space=False
     )
     before, last = ["fairway", *words[:-1]], words[-1] if words else ""
-    found = finder._get_completions(before, last, "", None)  # noqa: SLF001  the only way to ask without a shell
+    found = finder._get_completions(before, last, "", None)  # type: ignore[no-untyped-call]  # noqa: SLF001  the only way without a shell
     return sorted({each.strip() for each in found})

@@ -52,7 +52,7 @@ def _add_track(tree: Tree, track: TrackView, width: int, console: Console, now: 
         served = "?" if track.served is None else f"{track.served}%"
         line.append(f"  {track.asked}% asked, {served} served")
     if track.note:
-        line.append(f"  {track.note}")
+        line.append(f"  {track.note}" + (f" {until(track.until, now)}" if track.until else ""))
     branch = tree.add(line)
     for pod in track.pods:
         mark = style.sign(pod.state, console)

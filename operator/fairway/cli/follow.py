@@ -32,9 +32,7 @@ def states(session: Session, name: str, end: float | None = None) -> Iterator[Ma
         try:
             query = {"fieldSelector": alone, "resourceVersion": model["metadata"]["resourceVersion"]}
             for kind, found in session.client.watch(path, seconds=left, **query):
-                if kind == "DELETED":
-                    raise CliError(f"{name} was deleted", Exit.OTHERWISE)
-                yield found
+                yield _there(kind, found)
             model = session.model(name)
         except ApiError as error:
             if error.status == NOT_FOUND or error.status not in (GONE, 429, 500, 502, 503, 504):
@@ -44,6 +42,12 @@ def states(session: Session, name: str, end: float | None = None) -> Iterator[Ma
             if error.code != Exit.FAILED or end is None:
                 raise
             model = _again(session, name, model)
+
+
+def _there(kind: str, found: Manifest) -> Manifest:
+    if kind == "DELETED":
+        raise CliError(f"{found['metadata']['name']} was deleted", Exit.OTHERWISE)
+    return found
 
 
 def _again(session: Session, name: str, model: Manifest) -> Manifest:

@@ -139,7 +139,7 @@ def default_gateway(flag: str | None, cluster: Cluster) -> GatewayRef | None:
 # --- deciding ---------------------------------------------------------------------------------------------------------
 
 
-def foresee(
+def foresee(  # noqa: PLR0913  everything that a decision depends on
     document: Document,
     cluster: Cluster,
     more_runtimes: Sequence[Document],
@@ -148,7 +148,7 @@ def foresee(
     gateway: GatewayRef | None,
     now: float,
 ) -> Foreseen:
-    """Return what the operator would decide when this document is applied. Raises CliError with the reason it cannot."""
+    """Return what the operator would decide about this document. Raises CliError with the reason it cannot."""
     wrong = problems(document)
     if wrong:
         path, words = wrong[0]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fairway.cli.checks import Finding, check, of_schema, place
 from fairway.cli.client import APPLY
 from fairway.cli.errors import ApiError, Exit
-from fairway.cli.facts import Facts, gather
+from fairway.cli.facts import gather
 from fairway.cli.manifests import Document, Files, read
 from fairway.cli.rights import FORBIDDEN
 from fairway.cli.session import NOT_FOUND, Options, Session, model_path

@@ -87,7 +87,7 @@ def _until_all_end(said: "queue.Queue[Line | CliError | None]", readers: int) ->
 def _read(client: Client, pod: Manifest, query: Mapping[str, str], said: "queue.Queue[Line | CliError | None]") -> None:
     name = pod["metadata"]["name"]
     try:
-        for text in client.lines(_path(pod), **query):
+        for text in client.lines(_path(pod), seconds=None, **query):
             said.put((name, text))
     except CliError as error:
         said.put(CliError(f"{name}: {error.message}"))

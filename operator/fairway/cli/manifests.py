@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from fairway.api import API_VERSION
+from fairway.api.docs import TEXTS
 from fairway.api.runtime import ModelRuntimeSpec
 from fairway.api.spec import ModelDeploymentSpec
 from fairway.cli.errors import CliError, Exit
@@ -117,4 +118,6 @@ def _problem(error: Any) -> tuple[str, str]:
     for part in error["loc"]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
     words = {"extra_forbidden": "there is no such field", "missing": "is required"}.get(error["type"])
+    if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] in TEXTS:
+        words = f"{error['input']!r} is not a {TEXTS[error['ctx']['pattern']]}"
     return path, words or str(error["msg"]).removeprefix("Value error, ")

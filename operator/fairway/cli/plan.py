@@ -1,4 +1,4 @@
-"""``plan``: what applying a file would do: a new revision or not, its steps, pods and times, and what cannot be judged."""
+"""``plan``: what applying a file would do: a new revision or not, steps, pods, times, and what cannot be judged."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

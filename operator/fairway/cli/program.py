@@ -80,9 +80,9 @@ def _overview() -> str:
     return "\n".join([*lines, "", _OPERATOR])
 
 
-def _shared(*, quiet: bool = False) -> argparse.ArgumentParser:
-    """kubectl's flags, before or after the verb; none has a default, so neither place hides the other."""
-    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+def _shared(*, quiet: bool = False) -> _Parser:
+    """Flags of kubectl, before or after the verb; none has a default, so neither place hides the other."""
+    shared = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
     group = shared.add_argument_group("kubectl's own flags")
 
     def add(*flags: str, completer: Any = None, **more: Any) -> None:
@@ -161,3 +161,5 @@ def _ended(session: Session, verb: Verb, options: argparse.Namespace, prog: str)
         # Whoever reads the pipe has seen enough; the interpreter must not complain when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
+    finally:
+        session.close()

@@ -1,6 +1,6 @@
 """A block of lines that is kept up to date in place: only lines that changed are written."""
 
-from typing import TextIO
+from typing import Self, TextIO
 
 CLEAR_LINE = "\x1b[2K"
 CLEAR_BELOW = "\x1b[J"
@@ -15,7 +15,7 @@ class Screen:
         self._shown: list[str] = []
         self._size = (0, 0)
 
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> Self:
         self._write(HIDE)
         return self
 

@@ -60,6 +60,11 @@ class Session:
         """The namespace that is meant."""
         return self.client.namespace
 
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if "client" in self.__dict__:
+            self.client.close()
+
     def now(self) -> float:
         """Epoch seconds."""
         return self.clock()

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +67,7 @@ class Traffic:
 def _selector(objective: ObjectivePlan, namespace: str, name: str, *more: SeriesMatcher) -> str:
     asked = family(objective)
     ours = (SeriesMatcher("namespace", "=", namespace), SeriesMatcher("pod", "=~", f"{name}{ONE_REVISION}"))
-    matchers: Sequence[SeriesMatcher] = (*ours, *asked.matchers, *more)
+    matchers = (*ours, *asked.matchers, *more)
     inside = ",".join(f"{m.label}{m.op}{json.dumps(m.value, ensure_ascii=False)}" for m in matchers)
     return f"{asked.metric}{{{inside}}}"
 

@@ -43,6 +43,7 @@ class TrackView:
     replicas: int = 0
     ready: int = 0
     note: str = ""
+    until: str | None = None
     pods: tuple[PodView, ...] = ()
     hidden: int = 0
 
@@ -127,34 +128,34 @@ def view(model: Raw, pods: Sequence[Raw] | None, route: Raw | None) -> View:
 def _tracks(name: str, status: Raw, pods: Sequence[Raw] | None, route: Raw | None) -> Iterator[TrackView]:
     run, stable, candidate = status.get("run"), status.get("stable"), status.get("candidate")
     by_revision = _by_revision(pods or ())
-    served = _served(name, status, route, by_revision)
+    served = _served(name, status, route)
     if stable:
         asked = 100 - run.get("weight", 0) if run else stable.get("weight")
-        yield _track("stable", stable, asked, served, by_revision)
+        yield _track("stable", stable, by_revision, weights=(asked, served))
     if candidate and run:
-        first = not stable
-        yield _track(
-            "candidate", candidate, None if first else run.get("weight", 0), {} if first else served, by_revision
-        )
+        weights = (run.get("weight", 0), served) if stable else (None, {})
+        yield _track("candidate", candidate, by_revision, weights=weights)
     elif candidate and candidate.get("rejectedReason"):
-        yield _track("rejected", candidate, 0, served, by_revision, note=safe(candidate["rejectedReason"]))
+        yield _track("rejected", candidate, by_revision, note=safe(candidate["rejectedReason"]).partition(":")[0])
     former = status.get("former")
     if former:
-        yield _track("former", former, None, {}, by_revision, note="warm until the watch window ends")
+        yield _track("former", former, by_revision, note="stays warm", until=former.get("until"))
     for entry in status.get("retiring") or ():
         if not candidate or entry["revision"] != candidate.get("revision"):
-            yield _track("going", {"version": "", **entry}, None, {}, by_revision, note="its pods go")
+            yield _track("going", {"version": "", **entry}, by_revision, note="its pods go")
 
 
-def _track(
+def _track(  # noqa: PLR0913  each is one thing to show
     role: str,
     track: Raw,
-    asked: int | None,
-    served: Mapping[str, int],
     pods: Mapping[str, list[PodView]],
+    *,
+    weights: tuple[int | None, Mapping[str, int]] = (None, {}),
     note: str = "",
+    until: str | None = None,
 ) -> TrackView:
-    revision = track["revision"]
+    """Build one revision; ``weights`` are the asked one and those served, by revision."""
+    revision, (asked, served) = track["revision"], weights
     found = pods.get(revision, [])
     troubled = [pod for pod in found if not pod.fine]
     shown = [*troubled, *(pod for pod in found if pod.fine)][: max(MOST_PODS, len(troubled))][: 4 * MOST_PODS]
@@ -163,10 +164,11 @@ def _track(
         revision=safe(revision),
         version=safe(track.get("version")),
         asked=asked,
-        served=served.get(revision),
+        served=served.get(revision, 0 if served else None),
         replicas=track.get("replicas", 0),
         ready=track.get("ready", sum(pod.fine for pod in found)),
         note=note,
+        until=until,
         pods=tuple(shown),
         hidden=len(found) - len(shown),
     )
@@ -192,7 +194,7 @@ def _pod(raw: Raw) -> PodView:
     return PodView(name, "starting" if pod.scheduled_at else "pending", "", since)
 
 
-def _served(name: str, status: Raw, route: Raw | None, pods: Mapping[str, list[PodView]]) -> dict[str, int]:
+def _served(name: str, status: Raw, route: Raw | None) -> dict[str, int]:
     """Return what the router carries, in percent by revision: the route's weights, else the shares of ready pods."""
     if route:
         rules = dig(route, "spec.rules") or [{}]
@@ -280,7 +282,9 @@ def hint(name: str, status: Raw) -> str:
 
 def objective_numbers(entry: ObjectiveView) -> str:
     """Write value, stable's value and limit of an objective."""
-    beside = f"stable {entry.stable}, " if entry.stable else ""
+    slow = entry.value.partition(" ")[2]  # such as "slower than 50ms", which need not be said twice
+    stable = entry.stable.removesuffix(f" {slow}") if slow else entry.stable
+    beside = f"stable {stable}, " if stable else ""
     return f"{entry.value or 'no value yet'} ({beside}limit {entry.limit})"
 
 

@@ -32,7 +32,7 @@ def run(session: Session, options: Options) -> int:
 
 
 def why(model: Raw, asked: str | None, now: float) -> str:
-    """Tell the decision about a version, revision or run; None asks for the last one. Raises CliError for a stranger."""
+    """Tell the decision about a version, revision or run, None for the last. Raises CliError for a stranger."""
     status = model.get("status") or {}
     shown = view(model, None, None)
     run, candidate, stable = status.get("run"), status.get("candidate") or {}, status.get("stable") or {}
@@ -74,7 +74,7 @@ def _open(shown: View, status: Raw, now: float) -> Iterator[str]:
         yield f"{version} is the first version: {opened}."
     if run.get("waitingFor"):
         due = until(run.get("deadline"), now)
-        yield f"It waits for {safe(run['waitingFor'])}" + (f", due {due}." if due else ".")
+        yield f"It waits for {safe(run['waitingFor'])}" + (f", {due}." if due else ".")
     yield from _verdict(shown, now)
     yield from (f"{approval_words(each)}." for each in run.get("approvals") or ())
     yield from (f"{trouble}." for trouble in shown.troubles)
@@ -122,8 +122,8 @@ def _outcome(entry: Raw, version: str, revision: str, now: float) -> Iterator[st
     began, ended = epoch(entry.get("startedAt")), epoch(entry.get("endedAt"))
     took = f", {duration(ended - began)} after its run began" if began and ended else ""
     by = f" by {safe(entry['by'])}" if entry.get("by") else ""
-    outcome = words.get(entry.get("outcome", ""), "ended")
-    yield f"{version} (revision {revision}, {safe(entry.get('run'))}) {outcome}{by} {ago(entry.get('endedAt'), now)} ago{took}."
+    outcome, run = words.get(entry.get("outcome", ""), "ended"), safe(entry.get("run"))
+    yield f"{version} (revision {revision}, {run}) {outcome}{by} {ago(entry.get('endedAt'), now)} ago{took}."
 
 
 def _serving(shown: View, status: Raw, asked: str | None) -> Iterator[str]:

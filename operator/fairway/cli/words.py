@@ -52,11 +52,11 @@ def ago(text: Any, now: float) -> str:
 
 
 def until(text: Any, now: float) -> str:
-    """Write when something is due: ``in 2m10s (14:03:10)``."""
+    """Write when something ends: ``until 14:03:10 (2m10s left)``."""
     at = epoch(text)
     if at is None:
         return ""
-    return f"in {duration(at - now)} ({clock(at)})" if at > now else f"since {clock(at)}"
+    return f"until {clock(at)} ({duration(at - now)} left)" if at > now else f"due at {clock(at)}"
 
 
 def clock(at: float) -> str:
