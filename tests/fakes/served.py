@@ -55,6 +55,8 @@ class Served(World):
     """The Gateway API is installed."""
     requests: list[tuple[str, str]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    watches: int = 0
+    """Watches that were begun."""
     pace: float = 0.0
     dry_run: Manifest | None = None
     """What the API server says to a dry run: a metav1.Status, or None for yes."""
@@ -187,19 +189,23 @@ class Served(World):
     async def _watch(self, request: web.Request, kind: str) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
-        seen: dict[str, str] = {}
+        self.watches += 1
+        seen: dict[str, Manifest] = {}
         since = int(request.query.get("resourceVersion") or 0)
         loop = asyncio.get_running_loop()
         end = loop.time() + min(2.0, float(request.query.get("timeoutSeconds", 60)))
         while loop.time() < end:
-            for (of, name), item in list(self.objects.items()):
-                if of != kind or not _selected(item, request.query):
-                    continue
+            now = {
+                name: item for (of, name), item in self.objects.items() if of == kind and _selected(item, request.query)
+            }
+            for name, item in now.items():
                 version = item["metadata"]["resourceVersion"]
-                if seen.get(name) != version and int(version) > since:
+                if seen.get(name) is not item and int(version) > since:
                     word = "MODIFIED" if name in seen else "ADDED"
                     await response.write(json.dumps({"type": word, "object": item}).encode() + b"\n")
-                seen[name] = version
+            for name in seen.keys() - now.keys():
+                await response.write(json.dumps({"type": "DELETED", "object": seen[name]}).encode() + b"\n")
+            seen = now
             await asyncio.sleep(0.02)
         return response
 

@@ -11,7 +11,7 @@ from fairway.cli.words import dig
 Raw = Mapping[str, Any]
 _UNITS = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 _UNITS |= {f"{unit}i": 1024.0 ** (i + 1) for i, unit in enumerate("KMGTPE")}
-_QUANTITY = re.compile(r"([0-9.]+)([eE][-+]?[0-9]+)?([numkMGTPE]?i?)")
+_QUANTITY = re.compile(r"([0-9.]+)([eE][-+]?[0-9]+)?([numkKMGTPE]?i?)")
 POD = "pods"
 
 

@@ -67,7 +67,9 @@ def test_the_file_of_the_home_directory_is_the_default(tmp_path):
 def test_flags_come_before_what_the_context_says(files):
     environment = files(a=config("a", namespace="ml", username="ann", password="x"), b=config("b"))
     found = access(
-        Flags(cluster="b", namespace="other", token="t", insecure=True, impersonate="bob", impersonate_groups=("g", "h")),
+        Flags(
+            cluster="b", namespace="other", token="t", insecure=True, impersonate="bob", impersonate_groups=("g", "h")
+        ),
         environment,
     )
     assert found.server == "https://b.example"

@@ -1,0 +1,194 @@
+"""The verbs that steer, over the wire: each has its effect in the engine, is waited for, and its exit code says so."""
+
+import asyncio
+
+import pytest
+
+from tests.fakes import scenes
+from tests.fakes.behaviour import Behaviour
+from tests.fakes.served import Served
+from tests.fakes.terminal import Shell
+
+DONE, FAILED, USAGE, REFUSED, NOT_YET, OTHERWISE = 0, 1, 2, 3, 4, 5
+
+
+@pytest.fixture
+async def served():
+    async with Served(pace=20.0) as world:
+        yield world
+
+
+@pytest.fixture
+def fairway(served, tmp_path):
+    return Shell(served, tmp_path)
+
+
+HELD = [{"weight": 20, "for": "10h"}, {"weight": 50, "for": "10h"}]
+
+
+async def tried(served, steps=None):
+    """Given a version that is tried, without objectives: only people and time decide."""
+    plain = {"objectives": None, "rollout": {"steps": steps or HELD, "watch": {"for": "10h"}}}
+    asked = {k: v for k, v in scenes.spec("1.0.0", **plain).items() if v is not None}
+    served.kubectl_apply(asked)
+    await served.live(5)
+    asked = {k: v for k, v in scenes.spec("1.1.0", **plain).items() if v is not None}
+    served.kubectl_apply(asked)
+    await served.live(8)
+    assert served.status().candidate.weight == 20
+
+
+async def watched(served):
+    """Until the program waits for what comes."""
+    async with asyncio.timeout(20):
+        while not served.watches:
+            await asyncio.sleep(0.01)
+
+
+async def test_promote_one_step_then_all(served, fairway):
+    await tried(served)
+    ended = await fairway("promote", "churn", "--wait")
+    assert ended.code == DONE
+    said, done = ended.out.splitlines()
+    assert said == "churn: ends step 1 of run-2: 1.1.0 goes from 20% to 50%, whatever the samples say"
+    assert "1.1.0 at 50%" in done
+    assert served.weights() == {"1.0.0": 50, "1.1.0": 50}
+    ended = await fairway("promote", "churn", "--full", "--wait")
+    assert (ended.code, ended.out.splitlines()[-1]) == (DONE, "churn: 1.1.0 serves everything: by command")
+    assert served.weights() == {"1.1.0": 100}
+
+
+async def test_abort_retry_and_what_ci_sees(served, fairway):
+    await tried(served)
+    ended = await fairway("abort", "churn", "--wait")
+    assert (ended.code, ended.out.splitlines()[-1]) == (
+        DONE,
+        "churn: 1.1.0 was rolled back: Aborted: run-2 was aborted",
+    )
+    waited = await fairway("wait", "churn", "--timeout", "5s")
+    assert (waited.code, waited.err) == (OTHERWISE, "churn: Aborted: run-2 was aborted\n")
+    assert (await fairway("retry", "churn", "--wait")).code == DONE
+    assert served.status().run.id == "run-3"
+    assert (await fairway("wait", "churn", "--for", "step=1", "--timeout", "20s")).code == DONE
+
+
+async def test_rollback(served, fairway):
+    await tried(served)
+    assert (await fairway("promote", "churn", "--full", "--wait")).code == DONE
+    ended = await fairway("rollback", "churn", "--wait")
+    assert (ended.code, ended.out.splitlines()[-1]) == (DONE, "churn: 1.0.0 serves everything")
+    assert served.condition("UpToDate") == ("False", "RolledBackByCommand")
+
+
+@pytest.mark.parametrize("verb", ["approve", "deny"])
+async def test_an_approval_carries_who_and_why(served, fairway, verb):
+    await tried(
+        served,
+        [{"weight": 20, "for": "0s"}, {"approval": "risk", "approvers": ["risk-team"]}, {"weight": 50, "for": "10h"}],
+    )
+    await served.live(10)
+    ended = await fairway(verb, "churn", "-m", "looks\nfine", "--wait")
+    assert ended.code == DONE
+    assert "as ann" in ended.out
+    if verb == "approve":
+        given = served.status().run.approvals[0]
+        assert (given.name, given.by, given.comment) == ("risk", "ann", "looks fine")
+    else:
+        assert served.status().rejected[0].message == "risk was denied by ann: looks fine"
+
+
+async def test_only_approvers_are_let_through(served, fairway):
+    await tried(served, [{"weight": 20, "for": "0s"}, {"approval": "risk", "approvers": ["bob"]}])
+    await served.live(10)
+    ended = await fairway("approve", "churn")
+    assert (ended.code, ended.err) == (REFUSED, "fairway: you are ann; only bob may decide risk\n")
+    assert served.status().run.approvals == ()
+
+
+async def test_pause_and_resume(served, fairway):
+    await tried(served)
+    assert (await fairway("pause", "churn", "--wait")).code == DONE
+    assert served.condition("Paused") == ("True", "PausedBySpec")
+    assert (await fairway("pause", "churn")).code == REFUSED
+    assert (await fairway("resume", "churn", "--wait")).code == DONE
+    assert served.condition("Paused") is None
+    assert "paused" not in served.model()["spec"]
+
+
+async def test_restart_waits_for_the_last_new_pod(served, fairway):
+    await scenes.serving(served)
+    before = {pod["metadata"]["uid"] for pod in served.pods("1.0.0")}
+    ended = await fairway("restart", "churn", "--wait")
+    assert (ended.code, ended.out.splitlines()[-1]) == (DONE, "churn: 4 of 4 pods replaced")
+    assert not before & {pod["metadata"]["uid"] for pod in served.pods("1.0.0")}
+
+
+async def test_a_dry_run_says_and_does_nothing(served, fairway):
+    await tried(served)
+    ended = await fairway("abort", "churn", "--dry-run")
+    assert ended.code == DONE
+    assert ended.out.endswith("(not done: --dry-run)\n")
+    assert "PATCH" not in {method for method, _ in served.requests}
+
+
+async def test_without_a_terminal_nobody_waits_and_at_one_everybody_does(served, fairway):
+    await tried(served)
+    assert len((await fairway("promote", "churn")).out.splitlines()) == 1
+    await served.live(10)
+    at_terminal = await fairway("promote", "churn", terminal=True)
+    assert len(at_terminal.out.splitlines()) == 2
+    assert at_terminal.code == DONE
+
+
+async def test_an_effect_that_does_not_come_has_its_own_code(served, fairway):
+    """Given pods that never get ready, when promoted, then the time runs out, and it is said what is waited for."""
+    await tried(served)
+    served.behaviours["1.1.0"] = Behaviour(never_ready=True)
+    ended = await fairway("promote", "churn", "--full", "--wait", "--timeout", "2s")
+    assert ended.code == NOT_YET
+    assert "not within 2s" in ended.err
+
+
+async def test_the_opposite_has_its_own_code(served, fairway):
+    """Given a promotion that is waited for, when the candidate crashes, then the rollback is told at once."""
+    await tried(served)
+    served.behaviours["1.1.0"] = Behaviour(never_ready=True)
+    waiting = asyncio.create_task(fairway("promote", "churn", "--full", "--wait", "--timeout", "30s"))
+    await watched(served)
+    served.behaviours["1.1.0"] = Behaviour(crash_after=0.0, crash_at_start=True)
+    ended = await waiting
+    assert ended.code == OTHERWISE
+    assert "1.1.0 was rolled back: Crashed" in ended.err
+
+
+async def test_a_missing_right_to_steer_is_named(served, fairway):
+    await tried(served)
+    served.forbidden.add(("patch", "modeldeployments"))
+    ended = await fairway("abort", "churn")
+    assert ended.code == FAILED
+    assert ended.err == "fairway: you may not patch modeldeployments.fairway.dev in namespace ml: ask for that right\n"
+
+
+async def test_steering_writes_only_modeldeployments(served, fairway):
+    await tried(served)
+    await fairway("promote", "churn")
+    written = {path for method, path in served.requests if method == "PATCH"}
+    assert written == {"/apis/fairway.dev/v1alpha1/namespaces/ml/modeldeployments/churn"}
+
+
+async def test_wait_goes_on_until_it_is_so(served, fairway):
+    served.behaviours["1.0.0"] = Behaviour(load=20)
+    served.kubectl_apply(scenes.spec("1.0.0"))
+    ended = await fairway("wait", "churn", "--for", "ready", "--timeout", "20s")
+    assert (ended.code, ended.out) == (DONE, "churn: 1.0.0 serves\n")
+    assert (await fairway("wait", "churn", "--for", "never")).code == USAGE
+    assert (await fairway("wait", "churn", "--timeout", "soon")).code == USAGE
+
+
+async def test_a_deleted_object_is_not_waited_for(served, fairway):
+    await tried(served)
+    waiting = asyncio.create_task(fairway("wait", "churn", "--timeout", "20s"))
+    await watched(served)
+    served.remove("ModelDeployment", "churn")
+    ended = await waiting
+    assert (ended.code, ended.err.splitlines()[-1]) == (OTHERWISE, "fairway: churn was deleted")
