@@ -1,0 +1,259 @@
+"""``lint``, ``plan`` and ``render``, over the wire, and against what the engine then does."""
+
+import json
+
+import pytest
+import yaml
+from aiohttp import web
+
+from tests.fakes import scenes
+from tests.fakes.api_server import FakeApiServer
+from tests.fakes.served import Served
+from tests.fakes.terminal import Shell
+
+NAMED = {
+    "apiVersion": "fairway.dev/v1alpha1",
+    "kind": "ModelDeployment",
+    "metadata": {"name": "churn", "namespace": "ml"},
+}
+
+
+@pytest.fixture
+async def served():
+    async with Served() as world:
+        yield world
+
+
+@pytest.fixture
+def fairway(served, tmp_path):
+    return Shell(served, tmp_path)
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(*documents, name="churn.yaml"):
+        path = tmp_path / name
+        path.write_text(yaml.safe_dump_all([{**NAMED, "spec": each} for each in documents]))
+        return str(path)
+
+    return write
+
+
+def open_gateway(served):
+    """Given a gateway that takes routes from every namespace."""
+    gateway = served.objects["Gateway", "models"]
+    listener = {"protocol": "HTTP", "port": 80, "allowedRoutes": {"namespaces": {"from": "All"}}}
+    served._keep({**gateway, "spec": {"listeners": [listener]}})
+
+
+# --- lint -------------------------------------------------------------------------------------------------------------
+
+
+async def test_lint_of_a_good_file(served, fairway, file):
+    open_gateway(served)
+    ended = await fairway("lint", "-f", file(scenes.spec(resources={"limits": {"memory": "1Gi"}})))
+    assert (ended.code, ended.out) == (0, "1 object: 0 errors, 0 warnings\n")
+
+
+async def test_lint_tells_all_that_is_wrong(served, fairway, file):
+    open_gateway(served)
+    bad = {**scenes.spec(), "replicas": 3, "runtime": {"image": "x"}}
+    ended = await fairway("lint", "-f", file(bad))
+    assert ended.code == 3
+    assert "spec.replicas: there is no such field" in ended.out
+    assert "spec.runtime: port: without a ModelRuntime" in " ".join(ended.out.split())
+    assert ended.out.endswith("1 object: 2 errors, 0 warnings\n")
+
+
+async def test_lint_passes_on_what_the_api_server_refuses(served, fairway, file):
+    """Given an admission policy, when linted, then its words are told, and nothing is stored."""
+    open_gateway(served)
+    served.dry_run = {"kind": "Status", "code": 422, "reason": "Invalid", "message": "denied: models need an owner"}
+    ended = await fairway("lint", "-f", file(scenes.spec()), width=160)
+    assert ended.code == 3
+    assert "refused by the API server: denied: models need an owner" in ended.out
+    assert ("ModelDeployment", "churn") not in served.objects
+
+
+async def test_lint_without_rights_says_what_it_does_not_know(served, fairway, file):
+    served.forbidden |= {("patch", "modeldeployments"), ("list", "gateways"), ("list", "modelruntimes")}
+    ended = await fairway("lint", "-f", file(scenes.spec()), width=160)
+    assert ended.code == 0
+    assert "note: you may not patch it" in ended.out
+    assert "note: spec.traffic.gateway: Gateways may not be listed" in ended.out
+
+
+async def test_lint_offline_asks_nobody(served, fairway, file):
+    assert (await fairway("lint", "--offline", "-f", file(scenes.spec()))).code == 0
+    assert served.requests == []
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("a: [", "churn.yaml:1"), ("- 1", "not an object"), ("kind: Pod", "no ModelDeployment in there")],
+)
+async def test_a_file_that_is_none_is_one_line(served, fairway, tmp_path, text, says):
+    (tmp_path / "churn.yaml").write_text(text)
+    ended = await fairway("lint", "-f", str(tmp_path / "churn.yaml"))
+    assert ended.code == 3
+    assert says in ended.err
+    assert (await fairway("lint", "-f", "/nowhere")).err == "fairway: /nowhere: No such file or directory\n"
+
+
+# --- plan -------------------------------------------------------------------------------------------------------------
+
+
+async def test_plan_is_what_the_engine_then_does(served, fairway, file):
+    """Given a new version, when planned and then applied, then revision, run and steps are those that were told."""
+    await scenes.serving(served)
+    ended = await fairway("plan", "-f", file(scenes.spec("1.1.0")))
+    assert ended.code == 0
+    served.kubectl_apply(scenes.spec("1.1.0"))
+    await served.live(10)
+    status = served.status()
+    assert f"A new revision, {status.candidate.revision}" in ended.out
+    assert f"{status.run.id}: 1.1.0 is tried against 1.0.0: 5% -> 25% -> risk-review -> 50% -> 100%" in ended.out
+    assert "model.version: 1.0.0 -> 1.1.0" in ended.out
+    assert "At most 8 pods at once, 4 more than now." in ended.out
+    assert len([line for line in ended.out.splitlines() if line.lstrip()[:1].isdigit()]) == len(status.run.plan) + 1
+
+
+async def test_plans_times_are_those_of_the_run(served, fairway, file):
+    """Given steps without objectives, when planned and run, then the run takes what was told, and the pods' start."""
+    plain = {"objectives": None, "rollout": {"steps": [{"weight": 20, "for": "30s"}, {"weight": 50, "for": "1m"}]}}
+    one, two = (
+        {k: v for k, v in scenes.spec(version, **plain).items() if v is not None} for version in ("1.0.0", "1.1.0")
+    )
+    served.kubectl_apply(one)
+    await served.live(10)
+    ended = await fairway("plan", "-f", file(two))
+    assert "At least 1m36s" in ended.out
+    served.kubectl_apply(two)
+    await served.live(300)
+    last = served.status().history[0]
+    assert 96 <= last.ended_at - last.started_at <= 96 + 3 * 3
+
+
+async def test_plan_of_edits_that_make_no_revision(served, fairway, file):
+    await scenes.serving(served)
+    assert "nothing would change" in (await fairway("plan", "-f", file(scenes.spec("1.0.0")))).out
+    edited = scenes.spec("1.0.0", scaling={"replicas": 6})
+    told = (await fairway("plan", "-f", file(edited))).out
+    assert "No new revision" in told
+    assert "scaling.replicas: 4 -> 6" in told
+
+
+async def test_plan_of_a_rejected_version_and_of_one_in_mid_run(served, fairway, file):
+    await scenes.rolled_back(served)
+    told = " ".join((await fairway("plan", "-f", file(scenes.spec("1.1.0", scaling={"replicas": 5})))).out.split())
+    assert "run-2 has rejected this revision: it is not tried again until fairway retry" in told
+
+
+async def test_plan_of_a_return(served, fairway, file):
+    await scenes.watched(served)
+    told = (await fairway("plan", "-f", file(scenes.spec("1.0.0")))).out
+    assert "A revision that is known" in told
+    assert "it takes over from 1.1.0 without steps" in told
+
+
+async def test_plan_of_the_first_version(served, fairway, file):
+    told = (await fairway("plan", "-f", file(scenes.spec("1.0.0")))).out
+    assert "It does not exist yet" in told
+    assert "goes straight to full capacity" in told
+
+
+async def test_plan_counts_the_quotas_room(served, fairway, file):
+    await scenes.serving(served)
+    quota = {
+        "kind": "ResourceQuota",
+        "metadata": {"name": "few", "namespace": "ml"},
+        "status": {"hard": {"pods": "6"}, "used": {"pods": "4"}},
+    }
+    served._keep(quota)
+    served.forbidden.add(("list", "nodes"))
+    told = (await fairway("plan", "-f", file(scenes.spec()))).out
+    assert "Quotas have room for 2 more (quota few: pods 4 of 6): too few" in told
+    assert "nodes and their pods may not be listed" in told
+
+
+def prometheus(*, rate="2.0", edges=("0.025", "0.1", "+Inf")):
+    """What a Prometheus answers to the plugin's questions."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        query = (await request.post())["query"]
+        if "group by (le)" in query:
+            result = [{"metric": {"le": edge}, "value": [0, "1"]} for edge in edges]
+        else:
+            result = [{"metric": {}, "value": [0, rate]}]
+        return web.json_response({"status": "success", "data": {"resultType": "vector", "result": result}})
+
+    return answer
+
+
+class Prometheus(FakeApiServer):
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        return await self.script[0](request)
+
+
+async def test_plan_knows_the_last_hours_traffic(served, fairway, file):
+    """Given 2 requests a second, when planned, then the steps last until 300 have come; what cannot be judged is told."""
+    await scenes.serving(served)
+    async with Prometheus([prometheus()]) as metrics:
+        told = " ".join((await fairway("plan", "-f", file(scenes.spec()), "--prometheus", metrics.url)).out.split())
+    assert "1 5% 4+1 50m3s 300 requests for errors" in told
+    assert "at the last hour's 2 requests/s" in told
+    assert "latency (p99 50ms): cannot be judged: no bucket at 50ms" in told
+
+
+async def test_plan_says_when_prometheus_gives_nothing(served, fairway, file):
+    await scenes.serving(served)
+    ended = await fairway("plan", "-f", file(scenes.spec()), "--prometheus", "http://127.0.0.1:1")
+    assert ended.code == 1
+    assert "gives no usable answer" in ended.err
+
+
+# --- render -----------------------------------------------------------------------------------------------------------
+
+
+async def test_render_is_what_the_operator_then_writes(served, fairway, file):
+    """Given a first version, when rendered and then applied, then the same objects exist, with the same content."""
+    ended = await fairway("render", "-f", file(scenes.spec("1.0.0")), "-o", "json")
+    rendered = {(o["kind"], o["metadata"]["name"]): o for o in json.loads(ended.out)["items"]}
+    served.kubectl_apply(scenes.spec("1.0.0"))
+    await served.settle()
+    uid = served.model()["metadata"]["uid"]
+    written = {
+        key: value
+        for key, value in served.objects.items()
+        if key[0] not in ("Pod", "ModelDeployment", "Gateway", "Event")
+    }
+    assert rendered.keys() == written.keys()
+    for key, value in rendered.items():
+        if "spec" in value:
+            asked = json.loads(json.dumps(value["spec"]).replace("00000000-0000-0000-0000-000000000000", uid))
+            assert asked == written[key]["spec"], key
+
+
+async def test_render_offline(served, fairway, file, tmp_path):
+    runtime = {
+        "apiVersion": "fairway.dev/v1alpha1",
+        "kind": "ModelRuntime",
+        "metadata": {"name": "mine"},
+        "spec": {"image": "server:1", "port": 9},
+    }
+    (tmp_path / "runtime.yaml").write_text(yaml.safe_dump(runtime))
+    path = file(scenes.spec("1.0.0", runtime={"name": "mine"}))
+    ended = await fairway("render", "--offline", "-f", path, "-f", str(tmp_path / "runtime.yaml"))
+    deployment = next(o for o in yaml.safe_load_all(ended.out) if o["kind"] == "Deployment")
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "server:1"
+    assert served.requests == []
+    ended = await fairway("render", "--offline", "-f", path)
+    assert (ended.code, ended.err) == (3, f"fairway: {path}: spec.runtime.name: there is no ModelRuntime 'mine'\n")
+
+
+async def test_foreseeing_stores_nothing(served, fairway, file):
+    await scenes.serving(served)
+    before = dict(served.objects)
+    for verb in ("lint", "plan", "render"):
+        await fairway(verb, "-f", file(scenes.spec("1.1.0")))
+    assert served.objects == before
