@@ -1,4 +1,4 @@
-"""What the plugin's own client sends, and what it makes of every answer: TLS, identities, refusals, broken connections."""
+"""What the plugin's own client sends, and what it makes of every answer: TLS, identities, refusals, lost ones."""
 
 import asyncio
 import ssl
@@ -190,11 +190,10 @@ async def test_a_client_certificate_is_shown_and_leaves_no_file(certificate, tmp
 
 
 async def test_a_renewed_token_is_fetched_after_a_401(tmp_path):
-    """Given a plugin whose token has expired, when refused, then it is asked once more, and the request is sent again."""
+    """Given a plugin whose token has expired, when refused, then it is asked once more, and so is the server."""
     plugin = tmp_path / "plugin"
-    plugin.write_text(
-        f'#!/bin/sh\necho x >> {tmp_path}/n\necho "{{\\"status\\":{{\\"token\\":\\"t$(wc -l < {tmp_path}/n | tr -d " ")\\"}}}}"\n'
-    )
+    counted = f"$(echo x >> {tmp_path}/n; wc -l < {tmp_path}/n | tr -d ' ')"
+    plugin.write_text(f'#!/bin/sh\necho "{{\\"status\\":{{\\"token\\":\\"t{counted}\\"}}}}"\n')
     plugin.chmod(0o755)
     async with FakeApiServer([failure(401), document({"n": 1})]) as server:
         assert await ask(client(server, exec={"command": str(plugin)}), POD) == {"n": 1}

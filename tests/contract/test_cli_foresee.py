@@ -196,7 +196,7 @@ class Prometheus(FakeApiServer):
 
 
 async def test_plan_knows_the_last_hours_traffic(served, fairway, file):
-    """Given 2 requests a second, when planned, then the steps last until 300 have come; what cannot be judged is told."""
+    """Given 2 requests a second, when planned, then the steps wait for 300; what cannot be judged is told."""
     await scenes.serving(served)
     async with Prometheus([prometheus()]) as metrics:
         told = " ".join((await fairway("plan", "-f", file(scenes.spec()), "--prometheus", metrics.url)).out.split())

@@ -1,5 +1,6 @@
 """The verbs that look, over the wire against an API server with the engine behind it."""
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -150,12 +151,9 @@ async def test_a_piped_watch_tells_what_changes(served, tmp_path):
     await scenes.canary(served)
     config = tmp_path / "config"
     config.write_text(served.kubeconfig())
-    import asyncio
-
-    process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).with_name("kubectl-fairway")), "status", "churn", "--watch", "--kubeconfig", str(config),
-        stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    plugin = str(Path(sys.executable).with_name("kubectl-fairway"))
+    words = ("status", "churn", "--watch", "--kubeconfig", str(config))
+    process = await asyncio.create_subprocess_exec(plugin, *words, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     try:
         async with asyncio.timeout(30):
@@ -165,9 +163,8 @@ async def test_a_piped_watch_tells_what_changes(served, tmp_path):
             assert "latency  Undecided" in (await process.stdout.readline()).decode()
             served.command("abort", "run-2")
             await served.live(3)
-            assert (
-                "RolledBack  1.0.0 serves; 1.1.0 was rolled back: Aborted" in (await process.stdout.readline()).decode()
-            )
+            last = (await process.stdout.readline()).decode()
+            assert "RolledBack  1.0.0 serves; 1.1.0 was rolled back: Aborted" in last
     finally:
         process.terminate()
         await process.wait()

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import yaml
 from aiohttp import web
@@ -37,7 +37,6 @@ KINDS = {
 PATH = re.compile(
     r"/apis?(/(?P<group>[a-z0-9.-]+))??/(?P<version>v\d\w*)(/namespaces/(?P<ns>[^/]+))?/(?P<plural>[a-z]+)(/(?P<name>[^/]+))?(/(?P<sub>log))?$"
 )
-DEFAULT_FORBIDDEN: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass
@@ -83,7 +82,7 @@ class Served(World):
 
     # --- the server ------------------------------------------------------------------------------------------------
 
-    async def __aenter__(self) -> Served:
+    async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)

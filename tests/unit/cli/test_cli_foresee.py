@@ -47,7 +47,7 @@ def test_lineage_makes_no_revision():
     assert [(change.path, change.makes_revision) for change in changes("churn", old, new)] == [("model.source", False)]
 
 
-# --- times and pods -----------------------------------------------------------------------------------------------------
+# --- times and pods -------------------------------------------------------------------------------------------------
 
 
 def opened(*steps, replicas=4):
@@ -61,7 +61,7 @@ def opened(*steps, replicas=4):
 
 
 def test_a_step_lasts_until_its_requests_have_come():
-    """Given 2 requests a second, when 300 are needed of 5 %, then the first step takes 50 minutes and the next its time."""
+    """Given 2 requests a second, when 300 are needed of 5 %, then the first step takes 50 minutes."""
     asked, status, objectives = opened(PlanStep(weight=5, for_=120.0), PlanStep(weight=50, for_=60.0))
     found = forecasts(asked, status, objectives, {"errors": 2.0, "latency": 2.0}, 3.0)
     assert found[0].seconds == pytest.approx(300 / (2.0 * 0.05) + 3.0)
