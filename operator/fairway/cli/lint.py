@@ -56,7 +56,7 @@ def dry_run(session: Session, document: Document) -> Iterable[Finding]:
 
 
 def show(session: Session, findings: Iterable[Finding]) -> None:
-    """Print findings as compilers do: place, level, path, words."""
+    """Print findings as compilers do, one a line: place, level, path, words."""
     from rich.text import Text  # noqa: PLC0415
 
     from fairway.cli.style import style_of  # noqa: PLC0415
@@ -64,7 +64,7 @@ def show(session: Session, findings: Iterable[Finding]) -> None:
     for finding in findings:
         line = Text.assemble(f"{finding.place}: ", (finding.level, style_of(finding.level)), ": ")
         line.append(f"{finding.path}: " if finding.path else "", style="bold").append(finding.message)
-        session.lines(line, indent=4)
+        session.line(line)
 
 
 def summary(session: Session, files: Files, findings: list[Finding]) -> int:

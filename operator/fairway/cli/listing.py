@@ -96,6 +96,4 @@ def show(session: Session, found: Sequence[Raw], columns: Sequence[Column]) -> N
         line.rstrip()
         lines.append(line)
     for line in lines:
-        with session.console.capture() as captured:
-            session.console.print(line, no_wrap=True, overflow="ignore", crop=False)
-        session.say(captured.get().rstrip())
+        session.line(line)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fairway.cli.words import dig
+from fairway.cli.words import dig, plural
 
 Raw = Mapping[str, Any]
 _UNITS = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
@@ -110,8 +110,8 @@ def on_nodes(template: Raw, nodes: Sequence[Raw], pods: Iterable[Raw]) -> Room:
     usable = [node for node in nodes if _takes(node, spec)]
     fits = {node["metadata"]["name"]: _fit(node, asked, taken.get(node["metadata"]["name"], {})) for node in usable}
     total = sum(fits.values())
-    closed = f", {len(nodes) - len(usable)} not usable" if len(usable) < len(nodes) else ""
-    return Room(total, f"{len(usable)} of {len(nodes)} nodes{closed}" if closed else f"{len(nodes)} nodes")
+    of = f"{len(usable)} of " if len(usable) < len(nodes) else ""
+    return Room(total, f"{of}{plural(len(nodes), 'node')}")
 
 
 def _fit(node: Raw, asked: Mapping[str, float], taken: Mapping[str, float]) -> int:

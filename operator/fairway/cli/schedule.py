@@ -54,7 +54,7 @@ def forecasts(
             continue
         length, because = _length(step, deciding, rates, seen)
         needed = "" if any(each.open for each in found) else _untold(deciding, rates, seen)
-        because = f"{because} and {needed}" if needed else because
+        because = f"{because}, {needed.partition(' for ')[0]}" if needed else because
         found.append(Forecast(f"{step.weight}%", *size, length + settle, because, needed))
         for each in deciding:
             seen[each.name] += rates.get(each.name, 0.0) * step.weight / 100 * length

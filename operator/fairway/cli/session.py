@@ -82,6 +82,12 @@ class Session:
             drawn = style.hanging(self.console, content, indent, first=first)
         self.say("\n".join(drawn))
 
+    def line(self, content: Any) -> None:
+        """Print one line of drawn text that is never broken: it may go to grep."""
+        with self.console.capture() as captured:
+            self.console.print(content, no_wrap=True, overflow="ignore", crop=False)
+        self.say(captured.get().rstrip())
+
     def note(self, text: str) -> None:
         """Print one line beside the output."""
         print(text, file=self.err, flush=True)
