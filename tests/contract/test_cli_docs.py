@@ -4,7 +4,6 @@ import copy
 import os
 import re
 import shlex
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from fairway.cli import verbs
 from fairway.cli.errors import Exit
 from fairway.cli.program import parser
 from tests.fakes import scenes
+from tests.fakes.clock import utc
 from tests.fakes.served import Served
 from tests.fakes.terminal import Shell
 
@@ -26,12 +26,9 @@ COMMAND = re.compile(r"^\$ kubectl fairway (.*)$", re.MULTILINE)
 
 
 @pytest.fixture(autouse=True)
-def utc(monkeypatch):
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+def local_time():
+    with utc():
+        yield
 
 
 async def said(scene: str, commands: list[str], folder: Path) -> str:
@@ -68,7 +65,12 @@ async def played(scene: str) -> Served:
 def document():
     """The file of the page's examples: the next version."""
     meta = {"name": "churn", "namespace": "ml"}
-    return {"apiVersion": "fairway.dev/v1alpha1", "kind": "ModelDeployment", "metadata": meta, "spec": scenes.spec("1.1.0")}
+    return {
+        "apiVersion": "fairway.dev/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": meta,
+        "spec": scenes.spec("1.1.0"),
+    }
 
 
 @pytest.mark.parametrize(("scene", "shown"), BLOCKS, ids=[COMMAND.findall(shown)[0] for _, shown in BLOCKS])

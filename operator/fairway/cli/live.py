@@ -28,13 +28,17 @@ POINTS = 30
 
 @dataclass
 class Trends:
-    """The values of each objective since the watch began, one for each verdict."""
+    """The values of each objective since the watch or the run began, one for each verdict."""
 
     values: defaultdict[str, deque[float]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=POINTS)))
     seen: float = 0.0
+    run: str = ""
 
     def add(self, shown: View) -> None:
-        """Note the values of a verdict that was not seen yet."""
+        """Note the values of a verdict that was not seen yet; those of another candidate are forgotten."""
+        if shown.run and shown.run.id != self.run:
+            self.run = shown.run.id
+            self.values.clear()
         at = judged(shown)
         if at <= self.seen:
             return

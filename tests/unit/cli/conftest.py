@@ -1,23 +1,18 @@
 """Times are shown in the local time zone: here that is UTC."""
 
 import asyncio
-import os
-import time
 
 import pytest
 
+from tests.fakes.clock import utc
 from tests.fakes.scenes import SCENES
 from tests.fakes.world import World
 
 
 @pytest.fixture(autouse=True)
-def utc():
-    before = os.environ.get("TZ")
-    os.environ["TZ"] = "UTC"
-    time.tzset()
-    yield
-    os.environ.pop("TZ") if before is None else os.environ.update(TZ=before)
-    time.tzset()
+def local_time():
+    with utc():
+        yield
 
 
 @pytest.fixture(scope="session")

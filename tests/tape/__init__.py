@@ -1,0 +1,1 @@
+"""Records what the plugin's live view shows, for the documents."""

@@ -1,0 +1,80 @@
+"""A program at a terminal of its own, recorded as an asciicast (version 2): what it wrote, and when."""
+
+import asyncio
+import fcntl
+import json
+import os
+import pty
+import signal
+import struct
+import termios
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+
+async def record(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    size: tuple[int, int],
+    until: Callable[[str], bool],
+    seconds: float,
+) -> list[tuple[float, str]]:
+    """Run a command at a terminal of (columns, lines); return (seconds since the start, text) of all that it wrote.
+
+    It is interrupted as soon as ``until`` says so of everything written so far, or after so many seconds.
+    """
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+    process = await asyncio.create_subprocess_exec(
+        *command, env=dict(environment), stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+    )
+    os.close(slave)
+    written: list[tuple[float, str]] = []
+    begun = time.monotonic()
+    while time.monotonic() - begun < seconds:
+        try:
+            piece = await asyncio.to_thread(os.read, master, 1 << 16)
+        except OSError:
+            break  # the program has ended
+        written.append((time.monotonic() - begun, piece.decode("utf-8", errors="replace")))
+        if until("".join(text for _, text in written)):
+            break
+    if process.returncode is None:
+        process.send_signal(signal.SIGINT)
+    await process.wait()
+    os.close(master)
+    return written
+
+
+def save(path: Path, written: Sequence[tuple[float, str]], size: tuple[int, int], title: str) -> None:
+    """Write a recording where ``asciinema play`` takes it."""
+    head = {"version": 2, "width": size[0], "height": size[1], "title": title, "env": {"TERM": "xterm-256color"}}
+    lines = [json.dumps(head), *(json.dumps([round(at, 3), "o", text], ensure_ascii=False) for at, text in written)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def frames(written: Sequence[tuple[float, str]]) -> list[tuple[float, list[str]]]:
+    """Play a recording of the live view; return (seconds, lines) of every state of its block, without colours."""
+    import re  # noqa: PLC0415
+
+    piece = re.compile(r"\x1b\[(\d*)([A-Za-z])|\x1b\[[?0-9;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+")
+    rows, at, found = [""], 0, []
+    for when, text in written:
+        for each in piece.finditer(text):
+            word, number, action = each.group(0), each.group(1), each.group(2)
+            if action == "A":
+                at = max(0, at - int(number or 1))
+            elif action == "J":
+                del rows[at + 1 :]
+                rows[at] = ""
+            elif action == "K":
+                rows[at] = ""
+            elif word == "\n":
+                at += 1
+                rows += [""] * (at >= len(rows))
+            elif word[0] not in "\r\x1b":
+                rows[at] += word
+        found.append((when, [row.rstrip() for row in rows if row.strip()]))
+    return found
