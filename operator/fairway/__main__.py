@@ -1,7 +1,5 @@
 """The program: the kubectl plugin's verbs, and the operator's own: run, crds and fetch."""
 
-import argparse
-import asyncio
 import sys
 from pathlib import Path
 
@@ -27,6 +25,8 @@ def complete() -> int:
 
 
 def _operator(words: list[str]) -> int:
+    import argparse  # noqa: PLC0415
+
     from fairway.adapters import fetch  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(prog="fairway", description="The operator's side of Fairway.")
@@ -50,6 +50,8 @@ def _operator(words: list[str]) -> int:
 
 def _run(config: Path | None) -> int:
     # Imported here, so that other commands start without the operator's libraries.
+    import asyncio  # noqa: PLC0415
+
     from fairway import settings  # noqa: PLC0415
     from fairway.operate import operate  # noqa: PLC0415
 

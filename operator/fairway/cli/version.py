@@ -6,8 +6,8 @@ from fairway.cli.session import Options, Session
 
 def run(session: Session, options: Options) -> int:
     """Print the version of this program."""
-    from importlib.metadata import version  # noqa: PLC0415  slow to import
+    from fairway import __version__  # noqa: PLC0415  it is looked up when it is imported
 
     del options
-    session.say(f"fairway {version('fairway')}")
+    session.say(f"fairway {__version__}")
     return Exit.DONE
