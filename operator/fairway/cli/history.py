@@ -6,12 +6,10 @@ from typing import Any
 from rich.text import Text
 
 from fairway.cli import style
-from fairway.cli.client import Manifest
 from fairway.cli.errors import Exit
 from fairway.cli.output import dump
-from fairway.cli.session import Options, Session, group_path
+from fairway.cli.session import Options, Session
 from fairway.cli.words import ago, dig, duration, epoch, moment, safe
-from fairway.core import names
 
 Raw = Mapping[str, Any]
 SHORT_DIGEST = 19
@@ -21,7 +19,7 @@ SHORT_DIGEST = 19
 def run(session: Session, options: Options) -> int:
     """Print every run that status remembers."""
     model = session.model(options.name)
-    entries = told(model, records(session, model))
+    entries = list(dig(model, "status.history") or ())
     if options.output:
         session.say(dump(entries, options.output))
         return Exit.DONE
@@ -32,24 +30,6 @@ def run(session: Session, options: Options) -> int:
         for line in details(entry):
             session.lines(line, indent=2, first=2)
     return Exit.DONE
-
-
-def records(session: Session, model: Raw) -> dict[str, Raw]:
-    """Return lineage by revision, from the ControllerRevisions; nothing where we may not read those."""
-    meta = model["metadata"]
-    path = group_path("apps/v1", meta["namespace"], "controllerrevisions")
-    found = session.try_list(path, labelSelector=f"{names.OWNER}={meta['uid']}") or []
-    return {dig(item, "metadata.labels").get(names.REVISION, ""): dig(item, "data") or {} for item in found}
-
-
-def told(model: Raw, lineage: Mapping[str, Raw]) -> list[Manifest]:
-    """Return the history with what the records know beside it: the model's URI and digest."""
-    entries = []
-    for entry in dig(model, "status.history") or ():
-        made = dig(lineage.get(entry["revision"], {}), "lineage") or {}
-        more = {key: made[key] for key in ("uri", "digest") if key in made}
-        entries.append({**more, **entry})
-    return entries
 
 
 def heading(entry: Raw, now: float, console: Any) -> Text:

@@ -17,6 +17,7 @@ from fairway.cli.schedule import Forecast, forecasts, pods_at_once, shortest, un
 from fairway.cli.session import Options, Session, core_path
 from fairway.cli.traffic import Measured, Traffic
 from fairway.cli.words import dig, duration, plural
+from fairway.core import capacity
 from fairway.core import objectives as promises
 from fairway.core.rollout.progress import watch_seconds
 from fairway.core.verdict import ObjectivePlan
@@ -213,12 +214,12 @@ def _rate_words(plan: Plan) -> str:
 def _places(plan: Plan) -> Iterator[Text]:
     if not plan.steps:
         return
-    status = plan.foreseen.before
-    now = sum(track.replicas for track in (status.stable, status.candidate) if track)
+    now = sum(size.replicas for size in capacity.sizes(plan.foreseen.spec, plan.foreseen.before).values())
     peak = pods_at_once(plan.steps)
     extra = max(0, peak - now)
-    line = Text(f"At most {plural(peak, 'pod')} at once, {extra} more than now.")
-    yield line
+    spec = plan.foreseen.spec
+    more = f"; autoscalers may take each version to {capacity.ceiling(spec)}" if capacity.autoscaled(spec) else ""
+    yield Text(f"At most {plural(peak, 'pod')} at once, {extra} more than now{more}.")
     for name, room in (("Quotas", plan.quota), ("Nodes", plan.nodes)):
         if room is None:
             continue

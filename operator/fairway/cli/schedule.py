@@ -19,14 +19,16 @@ class Forecast:
     what: str
     stable: int
     candidate: int
+    others: int = 0
+    """Pods of revisions that are on their way out."""
     seconds: float = 0.0
     because: str = ""
     open: str = ""
 
     @property
     def pods(self) -> int:
-        """Pods of both revisions."""
-        return self.stable + self.candidate
+        """Pods of all revisions."""
+        return self.stable + self.candidate + self.others
 
 
 def forecasts(
@@ -44,28 +46,34 @@ def forecasts(
     run = status.run
     if run is None:
         return []
-    found, seen = [], dict.fromkeys((each.name for each in objectives), 0.0)
+    found: list[Forecast] = []
+    seen = dict.fromkeys((each.name for each in objectives), 0.0)
     deciding = [each for each in objectives if not each.dry_run and each.problem is None]
+    told = False
     for i, step in enumerate(run.plan):
-        at = status.model_copy(update={"run": run.model_copy(update={"step": i})})
-        size = (_stable(spec, at), capacity.candidate(spec, at, run.model_copy(update={"step": i})))
+        pods = _pods(spec, status, i)
         if step.approval:
-            found.append(Forecast(f"approval {step.approval}", *size, because="a person", open="a person"))
+            found.append(Forecast(f"approval {step.approval}", *pods, because="a person", open="a person"))
             continue
         length, because = _length(step, deciding, rates, seen)
-        needed = "" if any(each.open for each in found) else _untold(deciding, rates, seen)
+        needed = "" if told else _untold(deciding, rates, seen)
+        told = told or bool(needed)
         because = f"{because}, {needed.partition(' for ')[0]}" if needed else because
-        found.append(Forecast(f"{step.weight}%", *size, length + settle, because, needed))
+        found.append(Forecast(f"{step.weight}%", *pods, seconds=length + settle, because=because, open=needed))
         for each in deciding:
             seen[each.name] += rates.get(each.name, 0.0) * step.weight / 100 * length
-    last = status.model_copy(update={"run": run.model_copy(update={"step": len(run.plan)})})
-    full = capacity.candidate(spec, last, run.model_copy(update={"step": len(run.plan)}))
-    ready = f"{full} ready pods"
-    return [*found, Forecast("100%", _stable(spec, last), full, because=ready, open=ready)]
+    pods = _pods(spec, status, len(run.plan))
+    ready = f"{pods[1]} ready pods"
+    return [*found, Forecast("100%", *pods, because=ready, open=ready)]
 
 
-def _stable(spec: ModelDeploymentSpec, status: Status) -> int:
-    return capacity.stable_floor(spec, status) if status.stable else 0
+def _pods(spec: ModelDeploymentSpec, status: Status, step: int) -> tuple[int, int, int]:
+    """Return the pods of stable, of the candidate and of all others at a step."""
+    run = status.run.model_copy(update={"step": step}) if status.run else None
+    sizes = {r: size.replicas for r, size in capacity.sizes(spec, status.model_copy(update={"run": run})).items()}
+    stable = sizes.pop(status.stable.revision, 0) if status.stable else 0
+    candidate = sizes.pop(status.candidate.revision, 0) if status.candidate else 0
+    return stable, candidate, sum(sizes.values())
 
 
 def _length(

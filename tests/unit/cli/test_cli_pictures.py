@@ -8,10 +8,9 @@ from rich.console import Console
 
 from fairway.cli import style
 from fairway.cli.draw import draw
-from fairway.cli.history import details, heading, told
+from fairway.cli.history import details, heading
 from fairway.cli.view import view
 from fairway.cli.why import why
-from fairway.core import names
 from tests.fakes.scenes import SCENES
 from tests.fakes.world import World
 from tests.golden.golden import check
@@ -50,13 +49,8 @@ def test_status(scene, width, worlds):
 def test_history_and_why(scene, worlds):
     world = worlds[scene]
     target = terminal(80)
-    records = {
-        o["metadata"]["labels"][names.REVISION]: o["data"]
-        for (k, _), o in world.objects.items()
-        if k == "ControllerRevision"
-    }
     lines = ["# history"]
-    for entry in told(world.model(), records):
+    for entry in world.model().get("status", {}).get("history", ()):
         lines += style.hanging(target, heading(entry, world.time, target), 2)
         lines += [line for each in details(entry) for line in style.hanging(target, each, 2, first=2)]
     lines += ["# why", why(world.model(), None, world.time), "# why 1.0.0", why(world.model(), "1.0.0", world.time)]

@@ -4,7 +4,7 @@ import pytest
 
 from fairway.api.runtime import GENERIC_HTTP, ModelRuntimeSpec
 from fairway.api.spec import GatewayRef, ModelDeploymentSpec
-from fairway.api.status import PlanStep, Run, Status, Track
+from fairway.api.status import PlanStep, Retiring, Run, Status, Track
 from fairway.cli.changes import changes
 from fairway.cli.checks import check, of_schema
 from fairway.cli.facts import Facts
@@ -86,6 +86,17 @@ def test_unknown_traffic_is_told_once_and_an_approval_is_a_person():
     assert found[0].open == "300 requests for errors, latency"
     assert (found[1].what, found[1].open) == ("approval risk", "a person")
     assert found[2].open == "4 ready pods"
+
+
+def test_requests_are_asked_for_after_an_approval_too():
+    asked, status, objectives = opened(PlanStep(weight=5, approval="risk"), PlanStep(weight=5, for_=1.0))
+    assert forecasts(asked, status, objectives, {}, 0.0)[1].open == "300 requests for errors, latency"
+
+
+def test_pods_that_are_on_their_way_out_count():
+    asked, status, objectives = opened(PlanStep(weight=5, for_=1.0))
+    status = status.model_copy(update={"retiring": (Retiring(revision="old", at=0.0, replicas=3),)})
+    assert pods_at_once(forecasts(asked, status, objectives, {}, 0.0)) == 4 + 4 + 3
 
 
 def test_pods_at_once():
