@@ -65,7 +65,7 @@ async def test_a_read_as_it_goes_over_the_wire():
         "Authorization": "Bearer t",
         "Impersonate-User": "bob",
         "Impersonate-Group": "g",
-        "Accept": "application/json",
+        "Accept": "application/json, */*",
     }
 
 

@@ -22,6 +22,8 @@ from fairway.cli.kubeconfig import Access
 Manifest = dict[str, Any]
 MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
+ACCEPT = "application/json, */*"
+"""Logs are plain text."""
 PAGE = 500
 TRIES = 3
 BUSY = (429, 503)
@@ -185,7 +187,7 @@ class Client:
     def _put(self, connection: http.client.HTTPConnection, request: Request) -> None:
         payload = request.payload
         connection.putrequest(request.method, self._address.path.rstrip("/") + request.where, skip_accept_encoding=True)
-        headers = {"Accept": "application/json", "User-Agent": "kubectl-fairway", **self._credentials.headers()}
+        headers = {"Accept": ACCEPT, "User-Agent": "kubectl-fairway", **self._credentials.headers()}
         if payload is not None:
             headers |= {"Content-Type": request.kind, "Content-Length": str(len(payload))}
         for name, value in [*headers.items(), *self._credentials.groups()]:
