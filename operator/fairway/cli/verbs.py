@@ -3,8 +3,6 @@
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from importlib.util import find_spec
 
 from fairway.cli import complete
 
@@ -138,26 +136,8 @@ def _completion(parser: argparse.ArgumentParser) -> None:
 
 def verbs() -> tuple[Verb, ...]:
     """Return every verb, in the order of the help."""
-    backtest = (_BACKTEST,) if find_spec(_BACKTEST.module) else ()
-    return (*_VERBS[:-2], *backtest, *_VERBS[-2:])
+    return _VERBS
 
-
-def _late(module: str, parser: argparse.ArgumentParser) -> None:
-    """Let a module that brings its own arguments add them."""
-    from importlib import import_module  # noqa: PLC0415
-
-    import_module(module).add_arguments(parser)
-
-
-_BACKTEST = Verb(
-    "backtest",
-    FORESEE,
-    "replay the objectives over recorded metrics",
-    ("fairway backtest --help",),
-    "fairway.cli.backtest",
-    partial(_late, "fairway.cli.backtest"),
-)
-"""There when its module is: it has ``add_arguments(parser)`` and ``run(options)``."""
 
 _VERBS = (
     Verb(
@@ -268,6 +248,13 @@ _VERBS = (
         ("fairway render -f churn.yaml",),
         "fairway.cli.render",
         _render,
+    ),
+    Verb(
+        "backtest",
+        FORESEE,
+        "try objectives on recorded metrics: see `fairway backtest --help`",
+        ("fairway backtest --help",),
+        "fairway.cli.backtest",
     ),
     Verb(
         "completion",
