@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from fairway import settings as configuration
 from fairway.adapters import cluster as api
-from fairway.adapters import lease, prometheus, recorder, telemetry, watch
+from fairway.adapters import lease, prometheus, promql, recorder, telemetry, watch
+from fairway.core.providers import Provider, Providers
 from fairway.core.rollout.decide import Decision
 from fairway.core.rollout.situation import Policy
 from fairway.core.verdict import Key
@@ -18,6 +19,7 @@ from fairway.engine.reconciler import Reconciler
 from fairway.engine.runtime import KINDS, JobEndedError, Runtime, supervise
 from fairway.engine.store import MemoryStore
 from fairway.engine.workqueue import WorkQueue
+from fairway.ports import Endpoint
 
 log = logging.getLogger("fairway")
 
@@ -99,8 +101,7 @@ async def _lead(
     cluster = api.KubernetesCluster(client, guard=elector.guard, called=metrics.api_call)
     store, queue = MemoryStore(), WorkQueue(clock)
     metrics.queue.set_function(lambda: len(queue))
-    interval = settings.prometheus.scrape_interval if settings.prometheus else None
-    analysis = Analysis(_source(settings), clock, queue.add, scrape_interval=interval)
+    analysis = Analysis(_endpoints(settings), clock, queue.add, scoped=promql.scoped)
 
     def decided(key: Key, decision: Decision) -> None:
         metrics.decided(*key, decision.status, tuple(event.reason for event in decision.events))
@@ -113,6 +114,7 @@ async def _lead(
         clock=clock,
         defaults=Defaults(
             gateway=settings.gateway,
+            providers=_providers(settings),
             fetch_image=settings.fetch_image,
             policy=Policy(settle=settings.settle, scale_down_delay=settings.scale_down_delay),
         ),
@@ -139,16 +141,38 @@ async def _lead(
     await supervise([*jobs, watching])
 
 
-def _source(settings: configuration.Settings) -> prometheus.Prometheus | None:
-    chosen = settings.prometheus
-    if chosen is None:
-        return None
-    return prometheus.Prometheus(
-        chosen.url,
-        bearer_token_file=chosen.bearer_token_file,
-        ca_file=chosen.ca_file,
-        headers=chosen.headers or {},
+def _endpoints(settings: configuration.Settings) -> list[Endpoint]:
+    return [
+        Endpoint(
+            name=each.name,
+            source=prometheus.Prometheus(
+                each.url,
+                credentials=prometheus.Credentials(
+                    bearer_token_file=each.bearer_token_file,
+                    username=each.basic_auth.username if each.basic_auth else None,
+                    password_file=each.basic_auth.password_file if each.basic_auth else None,
+                ),
+                ca_file=each.ca_file,
+                headers=each.headers or {},
+            ),
+            scrape_interval=each.scrape_interval,
+            revision_label=each.revision_label,
+        )
+        for each in settings.providers
+    ]
+
+
+def _providers(settings: configuration.Settings) -> Providers:
+    known = (
+        Provider(
+            name=each.name,
+            revision_label=each.revision_label,
+            free_queries=each.free_queries,
+            queries={template.name: template.promql for template in each.queries},
+        )
+        for each in settings.providers
     )
+    return Providers(tuple(known), promql.scoped)
 
 
 def _resources() -> list[watch.Resource]:

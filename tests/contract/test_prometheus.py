@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from fairway.adapters import prometheus
-from fairway.adapters.prometheus import Prometheus
+from fairway.adapters.prometheus import Credentials, Prometheus
 from fairway.core.verdict import SeriesMatcher
 from fairway.ports import MetricsError, RawSeries, Selector, TooLargeError
 from tests.fakes.prometheus import FakePrometheus, document, matrix, text
@@ -67,7 +67,7 @@ async def test_values_enter_a_query_only_escaped(fake):
 async def test_a_token_is_read_again_for_each_query_and_headers_are_sent(fake, tmp_path):
     token = tmp_path / "token"
     token.write_text("one\n")
-    source = Prometheus(fake.url, bearer_token_file=str(token), headers={"X-Scope-OrgID": "team"})
+    source = Prometheus(fake.url, credentials=Credentials(bearer_token_file=str(token)), headers={"X-Scope-OrgID": "team"})
     await source.raw([ERRORS], 90.0)
     token.write_text("two\n")
     await source.raw([ERRORS], 90.0)
@@ -77,7 +77,7 @@ async def test_a_token_is_read_again_for_each_query_and_headers_are_sent(fake, t
 
 
 async def test_a_missing_token_is_an_error_and_no_query(fake, tmp_path):
-    error = await failure(fake, GOOD, bearer_token_file=str(tmp_path / "none"))
+    error = await failure(fake, GOOD, credentials=Credentials(bearer_token_file=str(tmp_path / "none")))
     assert str(error) == "the bearer token file cannot be read"
     assert fake.requests == []
 

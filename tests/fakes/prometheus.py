@@ -98,6 +98,15 @@ class World:
     failure: Exception | None = None
     too_many: int = 10**9
     asked: list[tuple[float, Selector, float]] = field(default_factory=list)
+    numbers: Callable[[str], list[float]] | None = None
+    """What queries give, by their text."""
+    queries: list[tuple[float, str]] = field(default_factory=list)
+
+    async def query(self, promql):
+        self.queries.append((self.clock.now(), promql))
+        if self.failure:
+            raise self.failure
+        return self.numbers(promql) if self.numbers else []
 
     async def raw(self, selectors, window):
         now = self.clock.now()
