@@ -40,7 +40,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{- define "fairway.config" -}}
-{{- $config := pick .Values "namespaces" "gateway" "prometheus" "settle" "scaleDownDelay" "lease" "port" "workers" "logLevel" -}}
+{{- $config := pick .Values "namespaces" "gateway" "prometheus" "metrics" "settle" "scaleDownDelay" "lease" "port" "workers" "logLevel" -}}
 {{/* Models are fetched by the operator's own image. */}}
 {{- set $config "fetchImage" (include "fairway.image" .) | toYaml }}
 {{- end -}}

@@ -110,7 +110,8 @@ class Track(Asked):
         self.trouble = self._obstacle(series) or _probed(question, self.objective, series)
         if question.look:
             self._look(sides)
-            self.due = now + GUESS
+            self.answered = self.trouble is not None or not self.all_edges
+            self.due = now + (GUESS if self.answered else 0.0)
             return True
         before = self.tally.newest.get("candidate")
         grew = False
