@@ -295,13 +295,13 @@ async def test_few_questions_are_under_way_at_once_and_waiting_for_a_turn_takes_
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.3)
         under_way -= 1
         return await GOOD(request)
 
     fake.answer = slow
-    source = Prometheus(fake.url, read_timeout=1.0)
-    await asyncio.gather(*(source.raw([ERRORS], 90.0) for _ in range(24)))
+    source = Prometheus(fake.url, read_timeout=1.5)
+    await asyncio.gather(*(source.raw([ERRORS], 90.0) for _ in range(32)))
     await source.close()
     assert most == prometheus.MAX_CONNECTIONS
 
