@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from fairway.core import query
 from fairway.core.judgement import Trouble
 from fairway.core.query import QueryError
-from fairway.engine.track import GUESS, SOON, Gauge, Open
+from fairway.engine.track import GUESS, IN_A_ROW, SOON, Gauge, Open
 from fairway.ports import Clock, Endpoint, MetricsError, QueryRefusedError
 
 LEAST_EVERY = 5.0
@@ -70,10 +70,11 @@ class Querying:
         try:
             value = await self._value(known, gauge)
         except QueryError as error:
-            # An answer, although no number: it is asked again at its own pace.
-            trouble = Trouble("NoData", f"{plan.name}: {error}", "NoValue", passing=True)
-            self._settle(gauge)
-            gauge.obstruct(plan.name, question, trouble)
+            # An answer, although no number: asked again at its own pace, since one NaN of a quiet moment is no news.
+            gauge.failures, gauge.due = gauge.failures + 1, self._clock.now() + self._every
+            if gauge.failures >= IN_A_ROW:
+                trouble = Trouble("NoData", f"{plan.name}: {error}", "NoValue", passing=True)
+                gauge.obstruct(plan.name, question, trouble)
         except QueryRefusedError as error:
             self._settle(gauge)
             gauge.obstruct(plan.name, question, Trouble("NoData", f"{plan.name}: {error}", "InvalidQuery"))
