@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from fairway.adapters.promql import scoped
 from fairway.api.runtime import GENERIC_HTTP
 from fairway.api.spec import ModelDeploymentSpec, Objective
-from fairway.core.providers import Problem, Provider, Providers, counted, first_problem, queried
+from fairway.core.errors import Problem
+from fairway.core.providers import Provider, Providers, counted, first_problem, queried
 from fairway.core.query import Answers, QueryError, fill, filled, only, window
 from fairway.core.verdict import QueryPlan, Question
 

@@ -8,6 +8,7 @@ from fairway.api.runtime import Series
 from fairway.api.spec import ModelDeploymentSpec, Objective
 from fairway.api.types import format_number
 from fairway.core import objectives, query
+from fairway.core.errors import Problem
 from fairway.core.query import QueryError
 from fairway.core.verdict import Key, ObjectivePlan, QueryPlan
 
@@ -25,14 +26,6 @@ class Provider:
     """Whether model owners may write PromQL."""
     queries: Mapping[str, str] = field(default_factory=dict)
     """The admin's own PromQL by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why an objective cannot be asked: one stable word, and one line for people."""
-
-    cause: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from fairway.core.commands import pending
 from fairway.core.desired import Routing
 from fairway.core.errors import Unresolved
 from fairway.core.observe import Observed, observe
-from fairway.core.providers import Providers
+from fairway.core.providers import Providers, first_problem
 from fairway.core.revision import Record
 from fairway.core.rollout.regression import watch_id
 from fairway.core.rollout.situation import Policy, Situation, Target
@@ -82,8 +82,7 @@ class Gatherer:
             upgrade=upgrade,
             runtime=runtime,
             trouble=trouble,
-            providers=self._defaults.providers,
-            key=key,
+            problem=first_problem(spec, self._defaults.providers, key),
             url=routing.url(owner, spec, live),
         )
         routable = trouble is None or observed.route is not None

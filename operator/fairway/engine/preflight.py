@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from fairway.core.providers import Providers
 from fairway.core.rollout.question import preflight, preflight_id
 from fairway.core.rollout.situation import Situation
 from fairway.core.verdict import Key, Reading
@@ -24,8 +25,9 @@ class _Checked:
 class Preflight:
     """Remembers in memory when each ModelDeployment was looked at; asks one question at a time."""
 
-    def __init__(self, analysis: Analysis) -> None:
+    def __init__(self, analysis: Analysis, providers: Providers | None = None) -> None:
         self._analysis = analysis
+        self._providers = providers
         self._checked: dict[Key, _Checked] = {}
 
     def reading(self, key: Key, s: Situation) -> Reading | None:
@@ -46,7 +48,7 @@ class Preflight:
 
     def ask(self, key: Key, s: Situation) -> float | None:
         """Ask if it is time; return when the next look is due."""
-        asked = preflight(s, key)
+        asked = preflight(s, key, self._providers)
         if asked is None:
             self._analysis.forget(key)
             self._checked.pop(key, None)

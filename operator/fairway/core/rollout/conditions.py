@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Literal
 
 from fairway.api.status import Condition, Status
-from fairway.core.providers import first_problem
 from fairway.core.rollout.progress import settled_at
 from fairway.core.rollout.situation import Situation
 from fairway.core.rollout.waiting import pause_reason
@@ -90,9 +89,8 @@ def _route(s: Situation) -> Raw:
 
 def _metrics(s: Situation, status: Status) -> Raw:
     old = next((c for c in s.status.conditions if c.type == "MetricsReady"), None)
-    problem = first_problem(s.spec, s.providers, s.key)
-    if problem:
-        return "MetricsReady", "False", problem.cause, problem.message
+    if s.problem:
+        return "MetricsReady", "False", s.problem.cause, s.problem.message
     if s.preflight is not None:
         return _preflight(s.preflight)
     verdict = status.verdict

@@ -2,14 +2,14 @@
 
 from fairway.api.runtime import GENERIC_HTTP
 from fairway.core import names
-from fairway.core.providers import counted, queried
+from fairway.core.providers import Providers, counted, queried
 from fairway.core.revision import Record
 from fairway.core.rollout.regression import watch_id
 from fairway.core.rollout.situation import Situation
 from fairway.core.verdict import Key, ObjectivePlan, Question
 
 
-def question(s: Situation, key: Key) -> Question | None:
+def question(s: Situation, key: Key, providers: Providers | None = None) -> Question | None:
     """Ask about the candidate once it had weight, about stable in its watch window, else nothing."""
     status = s.status
     if not s.spec.objectives:
@@ -20,8 +20,8 @@ def question(s: Situation, key: Key) -> Question | None:
             run=status.run.id,
             candidate=status.candidate.revision,
             stable=status.stable.revision,
-            objectives=_objectives(s, key, status.candidate.revision),
-            queries=queried(s.spec, s.providers, key),
+            objectives=_objectives(s, key, status.candidate.revision, providers),
+            queries=queried(s.spec, providers, key),
             since=status.run.first_weight_at,
             weight=status.candidate.weight,
             checkpoint=status.evidence,
@@ -33,8 +33,8 @@ def question(s: Situation, key: Key) -> Question | None:
             run=watch_id(status.former.run),
             candidate=status.stable.revision,
             stable=None,
-            objectives=_objectives(s, key, status.stable.revision),
-            queries=queried(s.spec, s.providers, key),
+            objectives=_objectives(s, key, status.stable.revision, providers),
+            queries=queried(s.spec, providers, key),
             since=status.former.promoted_at,
             weight=100,
             born=s.created,
@@ -42,7 +42,7 @@ def question(s: Situation, key: Key) -> Question | None:
     return None
 
 
-def preflight(s: Situation, key: Key) -> Question | None:
+def preflight(s: Situation, key: Key, providers: Providers | None = None) -> Question | None:
     """Ask whether the objectives can be measured at all: about stable, between runs, before the first canary."""
     stable = s.status.stable
     if not s.spec.objectives or stable is None or stable.ready == 0 or s.status.run or s.status.former:
@@ -52,8 +52,8 @@ def preflight(s: Situation, key: Key) -> Question | None:
         run=preflight_id(stable.revision),
         candidate=stable.revision,
         stable=None,
-        objectives=_objectives(s, key, stable.revision),
-        queries=queried(s.spec, s.providers, key),
+        objectives=_objectives(s, key, stable.revision, providers),
+        queries=queried(s.spec, providers, key),
         look=True,
         probes=_probes(s.observed.records.get(stable.revision)),
         since=0.0,
@@ -67,9 +67,9 @@ def preflight_id(revision: str) -> str:
     return f"preflight/{revision}"
 
 
-def _objectives(s: Situation, key: Key, revision: str) -> tuple[ObjectivePlan, ...]:
+def _objectives(s: Situation, key: Key, revision: str, providers: Providers | None) -> tuple[ObjectivePlan, ...]:
     record = s.observed.records.get(revision)
-    return counted(s.spec, record.series if record else GENERIC_HTTP, s.providers, key)
+    return counted(s.spec, record.series if record else GENERIC_HTTP, providers, key)
 
 
 def _probes(record: Record | None) -> tuple[str, ...]:

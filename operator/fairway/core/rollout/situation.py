@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from fairway.api.spec import ModelDeploymentSpec
 from fairway.api.status import HistoryEntry, Rejected, Retiring, Run, Status, Track
 from fairway.core.commands import Command
+from fairway.core.errors import Problem
 from fairway.core.observe import Observed, TrackView
-from fairway.core.providers import Providers
-from fairway.core.verdict import Key, Reading
+from fairway.core.verdict import Reading
 
 MAX_REJECTED = 10
 
@@ -70,10 +70,8 @@ class Situation:
     """Epoch seconds of the ModelDeployment's creation."""
     preflight: Reading | None = None
     """What the samples say about stable between runs: whether the objectives can be measured at all."""
-    providers: Providers | None = None
-    """The metrics providers that an admin has named; None where nobody looks."""
-    key: Key = ("", "")
-    """Namespace and name of the ModelDeployment."""
+    problem: Problem | None = None
+    """Why an objective cannot be asked at all."""
     url: str | None = None
     """Where the model answers."""
     runtime: str | None = None
