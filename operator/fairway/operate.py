@@ -10,7 +10,8 @@ from pathlib import Path
 
 from fairway import settings as configuration
 from fairway.adapters import cluster as api
-from fairway.adapters import lease, logs, notify, prometheus, recorder, telemetry, watch
+from fairway.adapters import lease, logs, notify, prometheus, promql, recorder, telemetry, watch
+from fairway.core.providers import Provider, Providers
 from fairway.core.rollout.situation import Policy
 from fairway.engine.analysis import Analysis
 from fairway.engine.gather import Defaults
@@ -19,6 +20,7 @@ from fairway.engine.runtime import KINDS, JobEndedError, Runtime, supervise
 from fairway.engine.store import MemoryStore
 from fairway.engine.voices import Voices
 from fairway.engine.workqueue import WorkQueue
+from fairway.ports import Endpoint
 
 log = logging.getLogger("fairway")
 
@@ -108,7 +110,7 @@ async def _lead(parts: Parts) -> None:
     clock = SteadyClock()
     queue = WorkQueue(clock)
     parts.metrics.queue.set_function(lambda: len(queue))
-    analysis = _analysis(parts, clock, queue)
+    analysis = Analysis(_endpoints(parts), clock, queue.add, scoped=promql.scoped)
     runtime = _runtime(parts, clock, queue, analysis)
     settings = parts.settings
 
@@ -122,12 +124,6 @@ async def _lead(parts: Parts) -> None:
     await supervise([*jobs, watching])
 
 
-def _analysis(parts: Parts, clock: SteadyClock, queue: WorkQueue) -> Analysis:
-    chosen = parts.settings.prometheus
-    interval = chosen.scrape_interval if chosen else None
-    return Analysis(_source(parts), clock, queue.add, scrape_interval=interval)
-
-
 def _runtime(parts: Parts, clock: SteadyClock, queue: WorkQueue, analysis: Analysis) -> Runtime:
     settings, metrics, store = parts.settings, parts.metrics, MemoryStore()
     cluster = api.KubernetesCluster(parts.client, guard=parts.elector.guard, called=metrics.api_call)
@@ -139,6 +135,7 @@ def _runtime(parts: Parts, clock: SteadyClock, queue: WorkQueue, analysis: Analy
         clock=clock,
         defaults=Defaults(
             gateway=settings.gateway,
+            providers=_providers(settings),
             fetch_image=settings.fetch_image,
             policy=Policy(
                 settle=settings.settle,
@@ -177,17 +174,39 @@ def _channels(settings: configuration.Settings) -> list[notify.Channel]:
     ]
 
 
-def _source(parts: Parts) -> prometheus.Prometheus | None:
-    chosen = parts.settings.prometheus
-    if chosen is None:
-        return None
-    return prometheus.Prometheus(
-        chosen.url,
-        bearer_token_file=chosen.bearer_token_file,
-        ca_file=chosen.ca_file,
-        headers=chosen.headers or {},
-        asked=parts.metrics.asked,
+def _endpoints(parts: Parts) -> list[Endpoint]:
+    return [
+        Endpoint(
+            name=each.name,
+            source=prometheus.Prometheus(
+                each.url,
+                credentials=prometheus.Credentials(
+                    bearer_token_file=each.bearer_token_file,
+                    username=each.basic_auth.username if each.basic_auth else None,
+                    password_file=each.basic_auth.password_file if each.basic_auth else None,
+                ),
+                ca_file=each.ca_file,
+                headers=each.headers or {},
+                asked=parts.metrics.asked,
+            ),
+            scrape_interval=each.scrape_interval,
+            revision_label=each.revision_label,
+        )
+        for each in parts.settings.providers
+    ]
+
+
+def _providers(settings: configuration.Settings) -> Providers:
+    known = (
+        Provider(
+            name=each.name,
+            revision_label=each.revision_label,
+            free_queries=each.free_queries,
+            queries={template.name: template.promql for template in each.queries},
+        )
+        for each in settings.providers
     )
+    return Providers(tuple(known), promql.scoped)
 
 
 def _resources() -> list[watch.Resource]:

@@ -132,6 +132,10 @@ class MetricsError(Exception):
     """The provider gave no usable answer: refused, timeout, non-200, not JSON, warning, oversize."""
 
 
+class QueryRefusedError(MetricsError):
+    """The provider is well and cannot answer this query."""
+
+
 class TooLargeError(MetricsError):
     """The answer is over the size cap: ask for fewer series."""
 
@@ -146,3 +150,22 @@ class MetricsSource(Protocol):
         the provider has them, NaN and Inf included: they are one model's trouble, not everybody's.
         """
         ...
+
+    async def query(self, promql: str) -> list[float]:
+        """Return the numbers that a query gives now, one for each of its series; NaN and Inf included.
+
+        Raises MetricsError, and QueryRefusedError where the query is to blame.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A provider as the analysis asks it."""
+
+    name: str
+    source: MetricsSource
+    scrape_interval: float | None = None
+    """Seconds; None to take it from the samples."""
+    revision_label: str | None = None
+    """The label of its series that holds the revision; None where the pods' names tell it."""

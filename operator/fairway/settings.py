@@ -1,26 +1,87 @@
 """The operator's own configuration: one file, checked as a whole."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from fairway.api.spec import GatewayRef
-from fairway.api.types import Api, Duration, Port
+from fairway.api.runtime import LabelName
+from fairway.api.spec import NO_VARIABLE, QUERY, GatewayRef
+from fairway.api.types import Api, Duration, Name, Port, PositiveDuration, require_distinct
+
+DEFAULT = "default"
+"""Name of the provider that is set as ``prometheus``."""
 
 
-class PrometheusSettings(Api):
-    """The metrics provider. Only admins name addresses; a ModelDeployment never does."""
+class BasicAuth(Api):
+    """User and password; the password is in a file, which is read again for each query."""
+
+    username: str = Field(min_length=1, max_length=256, pattern=r"^[^:\x00-\x1f]+$")
+    password_file: str
+
+
+class QueryTemplate(Api):
+    """PromQL of the admin's, which a ModelDeployment names in an objective's ``template``."""
+
+    name: Name
+    promql: str = Field(min_length=1, max_length=8192)
+
+    @field_validator("promql")
+    @classmethod
+    def _known_variables(cls, promql: str) -> str:
+        if not re.fullmatch(QUERY, promql):
+            raise ValueError(NO_VARIABLE)
+        return promql
+
+
+class ProviderSettings(Api):
+    """A metrics provider. Only admins name addresses; a ModelDeployment never does."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
     url: str = Field(pattern=r"^https?://[^\s@]+$")
-    scrape_interval: Duration | None = None
     bearer_token_file: str | None = None
+    basic_auth: BasicAuth | None = None
     ca_file: str | None = None
     headers: dict[str, str] | None = None
+    scrape_interval: PositiveDuration | None = None
+    revision_label: LabelName | None = None
+    free_queries: bool = False
+    queries: tuple[QueryTemplate, ...] = ()
+
+    @field_validator("headers")
+    @classmethod
+    def _no_secrets(cls, headers: dict[str, str] | None) -> dict[str, str] | None:
+        if any(name.lower() == "authorization" for name in headers or {}):
+            raise ValueError("credentials belong in bearerTokenFile or basicAuth")
+        return headers
+
+    @field_validator("queries")
+    @classmethod
+    def _distinct(cls, queries: tuple[QueryTemplate, ...]) -> tuple[QueryTemplate, ...]:
+        require_distinct(query.name for query in queries)
+        return queries
+
+    @model_validator(mode="after")
+    def _one_identity(self) -> Self:
+        if self.bearer_token_file and self.basic_auth:
+            raise ValueError("set at most one of bearerTokenFile and basicAuth")
+        return self
+
+
+class NamedProvider(ProviderSettings):
+    """A metrics provider that objectives ask for by its name."""
+
+    name: Name
+
+
+class MetricsSettings(Api):
+    """The metrics providers; the first is the one of objectives that name none."""
+
+    providers: tuple[NamedProvider, ...] = ()
 
 
 Form = Literal["CloudEvents", "Slack"]
@@ -61,7 +122,9 @@ class Settings(Api):
 
     namespaces: tuple[str, ...] = ()
     gateway: GatewayRef | None = None
-    prometheus: PrometheusSettings | None = None
+    prometheus: ProviderSettings | None = None
+    """The same as a first provider named default."""
+    metrics: MetricsSettings = MetricsSettings()
     settle: Annotated[Duration, Field(ge=0, le=300, allow_inf_nan=False)] = 3.0
     scale_down_delay: Annotated[Duration, Field(ge=0, le=3600, allow_inf_nan=False)] = 30.0
     lease: LeaseSettings = LeaseSettings()
@@ -82,6 +145,18 @@ class Settings(Api):
         if len(set(names)) < len(names):
             raise ValueError("two notifications have the same name")
         return given
+
+    @property
+    def providers(self) -> tuple[NamedProvider, ...]:
+        """Every metrics provider, the default one first."""
+        first = self.prometheus
+        named = (NamedProvider(name=DEFAULT, **dict(first)),) if first else ()
+        return (*named, *self.metrics.providers)
+
+    @model_validator(mode="after")
+    def _distinct_providers(self) -> Self:
+        require_distinct((provider.name for provider in self.providers), "names of metrics providers")
+        return self
 
 
 def load(path: Path | None) -> Settings:

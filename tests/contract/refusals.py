@@ -81,6 +81,8 @@ FULL: Json = {
     "objectives": [
         {"name": "errors", "errors": {"below": "1%"}, "relativeToStable": {"atMost": 1.5, "above": "0.1%"}},
         {"name": "latency", "latency": {"percentile": 99, "below": "50ms"}, "dryRun": True, "minRequests": 100},
+        {"name": "drift", "query": "max(prediction_drift{$selector})", "below": "0.2", "provider": "drift"},
+        {"name": "fairness", "template": "parity", "above": "-0.05", "dryRun": False},
     ],
     "rollout": {
         "steps": [
@@ -164,6 +166,10 @@ def errors(below: str, name: str = "errors", **rest: Any) -> Json:
     return {"name": name, "errors": {"below": below}} | rest
 
 
+def query(promql: str = "max(drift{$selector})", **rest: Any) -> Json:
+    return objectives({"name": "drift", "query": promql} | rest)
+
+
 GATEWAY = {"name": "models"}
 LATENCY = {"percentile": 99, "below": "50ms"}
 PERCENTAGE = "a percentage is at most 100%"
@@ -213,6 +219,11 @@ ACCEPTED = (
     Accepted("a fine percentage", objectives(errors("099.999999%"))),
     Accepted("one of each", objectives(errors("1%"), {"name": "latency", "latency": LATENCY})),
     Accepted("relative to stable", objectives(errors("1%", relativeToStable={"atMost": 1, "above": "100.0%"}))),
+    Accepted("a query below", query(below="0.2")),
+    Accepted("a query above", query(above="-1000000.5")),
+    Accepted("every variable", query('x{a="$name$namespace",$selector} / y{b=~"$revision.*"}[$window]', below="1")),
+    Accepted("a template", objectives({"name": "drift", "template": "drift", "below": "0"})),
+    Accepted("another provider", objectives(errors("1%", provider="mimir"))),
     Accepted("weights that rise", steps(5, 25, 50)),
     Accepted("weights that stay", steps(5, 5, 25)),
     Accepted("weight 100 at the end", steps(50, 100)),
@@ -406,13 +417,13 @@ REFUSED = (
     Refused(
         "an objective of two kinds",
         "spec.objectives[0]",
-        "exactly one of errors and latency",
+        "exactly one of errors, latency, query and template",
         objectives(errors("1%", latency=LATENCY)),
     ),
     Refused(
         "an objective of no kind",
         "spec.objectives[1]",
-        "exactly one of errors and latency",
+        "exactly one of errors, latency, query and template",
         objectives(errors("1%"), {"name": "none"}),
     ),
     Refused("a name twice", "spec.objectives", "duplicate entries for key", objectives(errors("1%"), errors("2%"))),
@@ -423,6 +434,51 @@ REFUSED = (
         "spec.objectives[0].relativeToStable.above",
         PERCENTAGE,
         objectives(errors("1%", relativeToStable={"atMost": 2, "above": "101%"})),
+    ),
+    Refused("a query without a bound", "spec.objectives[0].below", "exactly one of below and above", query()),
+    Refused(
+        "a query with two bounds",
+        "spec.objectives[0].below",
+        "exactly one of below and above",
+        query(below="1", above="0"),
+    ),
+    Refused(
+        "a query with an unknown variable",
+        "spec.objectives[0].query",
+        "the variables of a query are",
+        query("max(drift{$selectors})", below="1"),
+    ),
+    Refused(
+        "a query with a bare dollar sign",
+        "spec.objectives[0].query",
+        "the variables of a query are",
+        query('max(drift{path=~"^/x$"})', below="1"),
+    ),
+    Refused("a bound that is no number", "spec.objectives[0].below", "should match", query(below="1e3")),
+    Refused("an empty query", "spec.objectives[0].query", "at least 1 char", query("", below="1")),
+    Refused(
+        "a second bound for errors",
+        "spec.objectives[0].below",
+        "below and above are for a query",
+        objectives(errors("1%") | {"below": "1"}),
+    ),
+    Refused(
+        "a query relative to stable",
+        "spec.objectives[0].relativeToStable",
+        "relativeToStable is for errors and latency",
+        query(below="1", relativeToStable={"atMost": 2}),
+    ),
+    Refused(
+        "a query that counts requests",
+        "spec.objectives[0].minRequests",
+        "minRequests is for errors and latency",
+        query(below="1", minRequests=10),
+    ),
+    Refused(
+        "an address for a provider",
+        "spec.objectives[0].provider",
+        "should match",
+        objectives(errors("1%", provider="http://169.254.169.254")),
     ),
     Refused(
         "percentile 100",

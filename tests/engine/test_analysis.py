@@ -7,7 +7,7 @@ import pytest
 
 from fairway.core.verdict import ObjectivePlan, Question, SeriesMatcher
 from fairway.engine.analysis import Analysis
-from fairway.ports import MetricsError, TooLargeError
+from fairway.ports import Endpoint, MetricsError, TooLargeError
 from tests.fakes.prometheus import Clock, Pod, World
 
 FAILURE = (SeriesMatcher("status", "=~", "5.."),)
@@ -35,7 +35,8 @@ class Lab:
         self.clock = Clock(now)
         self.world = World(self.clock, [pod for group in inhabitants for pod in group])
         self.told = []
-        self.analysis = Analysis(self.world if source else None, self.clock, self._changed, **more)
+        endpoints = [Endpoint("main", self.world)] if source else []
+        self.analysis = Analysis(endpoints, self.clock, self._changed, **more)
 
     def _changed(self, key):
         self.told.append((self.clock.time, key))
@@ -397,23 +398,36 @@ async def test_run_polls_and_wakes_for_new_questions():
 
     async def pause(seconds):
         waits.append(seconds)
-        lab.clock.time += seconds if seconds is not None else 1.0
+        if seconds is None:
+            await asyncio.Event().wait()  # nobody asks queries
+        lab.clock.time += seconds
         if len(waits) > 40:
-            raise asyncio.CancelledError
+            running.cancel()
         await asyncio.sleep(0)
 
-    analysis = Analysis(lab.world, lab.clock, lab._changed, pause=pause)
+    analysis = Analysis([Endpoint("main", lab.world)], lab.clock, lab._changed, pause=pause)
     analysis.ask(question())
+    running = asyncio.ensure_future(analysis.run())
     with pytest.raises(asyncio.CancelledError):
-        await analysis.run()
+        await running
     assert analysis.reading(KEY, "run-1").state == "Regressed"
-    assert min(waits) >= 0.3
+    assert min(seconds for seconds in waits if seconds is not None) >= 0.3
 
 
 async def test_the_real_pause_ends_when_something_is_asked():
-    lab = Lab()
-    sleeping = asyncio.ensure_future(lab.analysis._sleep(None))
+    lab = Lab(pods(bad=0.5))
+    running = asyncio.ensure_future(lab.analysis.run())
     await asyncio.sleep(0)
     lab.analysis.ask(question())
-    await asyncio.wait_for(sleeping, 1.0)
-    await lab.analysis._sleep(0.001)
+    async with asyncio.timeout(5.0):
+        while not lab.world.asked:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_without_a_provider_it_runs_and_asks_nobody():
+    lab = Lab(source=False)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(lab.analysis.run(), 0.05)

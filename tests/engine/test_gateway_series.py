@@ -5,7 +5,7 @@ import pytest
 from fairway.core.verdict import ObjectivePlan, Owner, Question, SecondCounter, SeriesMatcher
 from fairway.engine import whose
 from fairway.engine.analysis import Analysis
-from fairway.ports import RawSeries
+from fairway.ports import Endpoint, RawSeries
 from tests.fakes.prometheus import Clock
 
 SINCE = 1000.0
@@ -34,9 +34,10 @@ class Gateway:
         return [RawSeries(labels, samples) for labels, samples in cut if samples]
 
 
-async def read(*series, until=1031.0, asked=ASKED):
+async def read(*series, until=1031.0, asked=ASKED, revision_label=None):
     clock = Clock(SINCE)
-    analysis = Analysis(Gateway(clock, *series), clock, lambda key: None, scrape_interval=5.0)
+    endpoint = Endpoint("main", Gateway(clock, *series), 5.0, revision_label)
+    analysis = Analysis([endpoint], clock, lambda key: None)
     analysis.ask(asked)
     while clock.time < until:
         await analysis.poll()
@@ -106,3 +107,25 @@ def test_strangers_get_lost():
     (sides,) = whose.sort([ASKED], OWNER, [mine, *strangers])
     assert [s.labels["service"] for s in sides["candidate"]] == [mine.labels["service"]]
     assert sides["stable"] == []
+
+
+async def test_a_runtime_that_names_the_revision_goes_before_the_label_of_the_provider():
+    # given a provider whose own series hold the revision in a label that the gateway's do not have
+    stable, good = counter("a", "200", every(900, 1030, 95)), counter("b", "200", every(1005, 1030, 4, first=4))
+    errors = await read(stable, good, revision_label="revision")
+    assert errors.requests == 24
+
+
+@pytest.mark.parametrize(("counts", "first", "second"), [("failedApart", 4, 1), ("failed", 5, 1), ("succeeded", 5, 4)])
+async def test_a_second_counter_beside_the_label_of_a_provider(counts, first, second):
+    # given series of pods that only the provider's label tells apart, and failures in a counter of their own
+    plan = ObjectivePlan("errors", "errors", "m_total", (), (), 0.01, second=SecondCounter("other_total", counts))
+
+    def labelled(revision, each, metric):
+        labels = {"__name__": metric, "namespace": "ml", "revision": revision, "instance": f"{revision}:8080"}
+        return RawSeries(labels, tuple(every(1000, 1030, each).items()))
+
+    asked = Question(("ml", "churn"), "run", "b", "a", (plan,), since=SINCE, weight=5)
+    series = [labelled("a", 95, "m_total"), labelled("b", first, "m_total"), labelled("b", second, "other_total")]
+    errors = await read(*series, labelled("c", 1000, "m_total"), asked=asked, revision_label="revision")
+    assert (errors.requests, errors.bad) == (30, 6)

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Self
 
 from aiohttp import web
@@ -47,6 +48,10 @@ class Pod:
         inside = [r for r in self.requests if start < r[0] <= end]
         return len(inside), sum(r[1] for r in inside)
 
+    @property
+    def identity(self) -> dict[str, str]:
+        return {"namespace": self.namespace, "pod": self.name}
+
     def scrapes(self, start: float, end: float) -> list[float]:
         first = int((max(start, self.born) - self.phase) // self.scrape)
         times = [self.phase + k * self.scrape for k in range(first, int((end - self.phase) // self.scrape) + 1)]
@@ -58,8 +63,7 @@ class Pod:
 
     def series(self, metric: str, start: float, end: float) -> list[RawSeries]:
         times = self.scrapes(start, end)
-        identity = {"__name__": metric, "namespace": self.namespace, "pod": self.name}
-        identity |= {"job": self.job, "instance": self.name}
+        identity = {"__name__": metric, **self.identity, "job": self.job, "instance": self.name}
         found = []
         for labels, births, hits in self._counters(metric.endswith("_bucket")):
             samples = tuple(sample for t in times if (sample := self._sample(t, births, hits)))
@@ -99,6 +103,15 @@ class World:
     failure: Exception | None = None
     too_many: int = 10**9
     asked: list[tuple[float, Selector, float]] = field(default_factory=list)
+    numbers: Callable[[str], list[float]] | None = None
+    """What queries give, by their text."""
+    queries: list[tuple[float, str]] = field(default_factory=list)
+
+    async def query(self, promql):
+        self.queries.append((self.clock.now(), promql))
+        if self.failure:
+            raise self.failure
+        return self.numbers(promql) if self.numbers else []
 
     async def raw(self, selectors, window):
         now = self.clock.now()
@@ -110,13 +123,18 @@ class World:
             series
             for selector in selectors
             for pod in self.pods
+            if all(_matches(m, pod.identity) for m in selector.matchers if m.label in pod.identity)
             for series in pod.series(selector.metric, start, now - self.ingestion)
             if all(_matches(m, series.labels) for m in selector.matchers)
         ]
 
 
 def _matches(matcher, labels):
-    value = labels.get(matcher.label, "")
+    return _hits(matcher, labels.get(matcher.label, ""))
+
+
+@lru_cache(maxsize=1 << 18)
+def _hits(matcher, value):
     hit = re.fullmatch(matcher.value, value) is not None if "~" in matcher.op else value == matcher.value
     return hit != matcher.op.startswith("!")
 

@@ -14,6 +14,7 @@ from typing import Any
 from fairway.api.status import Status
 from fairway.api.types import format_time
 from fairway.core import names
+from fairway.core.providers import Providers
 from fairway.core.rollout.situation import Policy
 from fairway.core.verdict import Key, Question, Reading
 from fairway.engine.gather import Defaults
@@ -75,6 +76,7 @@ class World(Controllers):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.analysis = FakeAnalysis()
+        self.providers: Providers | None = None
         self.errors: list[ClusterError] = []
         self._keep(GATEWAY)
         self.restart()
@@ -95,7 +97,12 @@ class World(Controllers):
             recorder=self,
             analysis=self.analysis,  # type: ignore[arg-type]
             clock=self,
-            defaults=Defaults(gateway=None, fetch_image="registry.example/fairway:0", policy=Policy()),
+            defaults=Defaults(
+                gateway=None,
+                providers=self.providers,
+                fetch_image="registry.example/fairway:0",
+                policy=Policy(),
+            ),
         )
         for manifest in self.objects.values():
             self.store.put(manifest)

@@ -103,6 +103,11 @@ def test_lint_finds_nothing(helm: Helm) -> None:
         ("prometheus.url=http://user:password@prometheus", "/prometheus/url"),
         ("prometheus.url=http://p,prometheus.headers.Authorization=x", "Authorization"),
         ("prometheus.url=http://p,prometheus.caFile=ca.crt", "/prometheus/caFile"),
+        ("prometheus.url=http://p,prometheus.bearerTokenFile=/t,prometheus.basicAuth.username=x", "/prometheus"),
+        ("prometheus.url=http://p,prometheus.revisionLabel=a-b", "/prometheus/revisionLabel"),
+        ("prometheus.url=http://p,prometheus.queries[0].name=drift", "/prometheus/queries/0"),
+        ("metrics.providers[0].url=http://p", "/metrics/providers/0"),
+        ("metrics.providers[0].name=a,metrics.providers[0].url=http://u:p@h", "/metrics/providers/0/url"),
         ("settle=3", "/settle"),
         ("scaleDownDelay=-30s", "/scaleDownDelay"),
         ("lease.name=A_b", "/lease/name"),
@@ -258,7 +263,7 @@ def test_configuration_as_asked(render: Render) -> None:
             "prometheus.headers.X-Scope-OrgID=ml",
         )
     )
-    Settings.model_validate(config)
+    assert [provider.name for provider in Settings.model_validate(config).providers] == ["default"]
     assert config["namespaces"] == ["ml"]
     assert config["gateway"] == {"name": "models", "namespace": "gateways"}
     assert config["prometheus"] == {
@@ -266,6 +271,25 @@ def test_configuration_as_asked(render: Render) -> None:
         "scrapeInterval": "5s",
         "headers": {"X-Scope-OrgID": "ml"},
     }
+
+
+def test_more_metrics_providers_as_asked(render: Render) -> None:
+    drift = "metrics.providers[0]"
+    config = config_of(
+        render(
+            "prometheus.url=http://prometheus:9090",
+            f"{drift}.name=drift,{drift}.url=https://mimir.example/prometheus,{drift}.freeQueries=true",
+            f"{drift}.basicAuth.username=fairway,{drift}.basicAuth.passwordFile=/etc/mimir/password",
+            f"{drift}.queries[0].name=drift,{drift}.queries[0].promql=max(drift{{$selector}})",
+            f"{drift}.revisionLabel=fairway_dev_revision",
+        )
+    )
+    first, second = Settings.model_validate(config).providers
+    assert (first.name, second.name) == ("default", "drift")
+    assert (first.free_queries, second.free_queries) == (False, True)
+    assert second.queries[0].promql == "max(drift{$selector})"
+    assert second.basic_auth is not None
+    assert (second.basic_auth.username, second.revision_label) == ("fairway", "fairway_dev_revision")
 
 
 def test_a_changed_configuration_restarts_the_operator(render: Render) -> None:

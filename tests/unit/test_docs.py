@@ -102,9 +102,17 @@ def test_every_reason_is_explained() -> None:
 
 
 def _reasons(node: ast.AST) -> Iterator[str]:
-    """Literal reasons: the first of an Event or Unresolved, the second of a rollback, the third of a condition."""
+    """Literal reasons: the first of an Event, Unresolved or Problem, the second of a rollback, the third of others."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        place = {"Event": 0, "Unresolved": 0, "RouteTrouble": 0, "roll_back": 1, "give_back": 1}.get(node.func.id)
+        place = {
+            "Event": 0,
+            "Unresolved": 0,
+            "RouteTrouble": 0,
+            "roll_back": 1,
+            "give_back": 1,
+            "Problem": 0,
+            "Trouble": 2,
+        }.get(node.func.id)
         words = node.args[place : place + 1] if place is not None else []
     elif isinstance(node, ast.Tuple) and len(node.elts) == 4:
         words = node.elts[2:3] if isinstance(node.elts[0], ast.Constant) and node.elts[0].value in CONDITIONS else []

@@ -12,6 +12,7 @@ from fairway.core.objectives import plan
 from fairway.core.revision import resolve
 from fairway.core.verdict import Question
 from fairway.engine.analysis import Analysis
+from fairway.ports import Endpoint
 from tests.fakes.exposed import FIRST, SCRAPE, Exposed
 from tests.fakes.prometheus import Clock
 
@@ -80,7 +81,7 @@ async def judged(name: str, limit: str, processes: int = 1):
         targets = [{"namespace": "ml", "pod": pod, "job": "models", "instance": pod} for pod in pods]
     clock = Clock(FIRST + 1)
     source = Exposed(clock, [(labels, text) for labels in targets])
-    analysis = Analysis(source, clock, lambda key: None, scrape_interval=SCRAPE)
+    analysis = Analysis([Endpoint("main", source, SCRAPE)], clock, lambda key: None)
     asked = Question(("ml", "churn"), "run", "bnew", "aold", plan(spec, series), since=FIRST, weight=50)
     analysis.ask(asked)
     while clock.time < FIRST + SCRAPES * SCRAPE + 2:

@@ -63,6 +63,32 @@ logLevel: debug
     assert (chosen.port, chosen.workers, chosen.log_level) == (9090, 8, "debug")
 
 
+def test_providers_have_names_and_the_first_is_the_default(written):
+    chosen = load(
+        written("""
+prometheus: {url: http://one}
+metrics:
+  providers:
+    - name: drift
+      url: https://two
+      basicAuth: {username: fairway, passwordFile: /password}
+      revisionLabel: fairway_dev_revision
+      freeQueries: true
+      queries:
+        - {name: drift, promql: 'max(drift{$selector})'}
+""")
+    )
+    assert [(provider.name, provider.url) for provider in chosen.providers] == [
+        ("default", "http://one"),
+        ("drift", "https://two"),
+    ]
+    named = chosen.providers[1]
+    assert named.free_queries
+    assert (named.basic_auth.username, named.queries[0].name) == ("fairway", "drift")
+    assert load(written("metrics: {providers: [{name: a, url: http://x}]}")).providers[0].name == "a"
+    assert Settings().providers == ()
+
+
 @pytest.mark.parametrize(
     ("text", "field"),
     [
@@ -72,6 +98,21 @@ logLevel: debug
         ("prometheus: {url: 'http://x y'}", "prometheus.url"),
         ("prometheus: {}", "prometheus.url"),
         ("prometheus: {url: http://x, token: t}", "prometheus.token"),
+        ("prometheus: {url: http://x, headers: {authorization: Bearer x}}", "prometheus.headers"),
+        ("prometheus: {url: http://x, scrapeInterval: 0s}", "prometheus.scrapeInterval"),
+        ("prometheus: {url: http://x, revisionLabel: a-b}", "prometheus.revisionLabel"),
+        ("prometheus: {url: http://x, bearerTokenFile: /t, basicAuth: {username: u, passwordFile: /p}}", "prometheus"),
+        (
+            "prometheus: {url: http://x, basicAuth: {username: 'u:v', passwordFile: /p}}",
+            "prometheus.basicAuth.username",
+        ),
+        ("prometheus: {url: http://x, queries: [{name: a, promql: 'x{$what}'}]}", "prometheus.queries.0.promql"),
+        (
+            "prometheus: {url: http://x, queries: [{name: a, promql: x}, {name: a, promql: y}]}",
+            "prometheus.queries",
+        ),
+        ("metrics: {providers: [{url: http://x}]}", "metrics.providers.0.name"),
+        ("{prometheus: {url: http://x}, metrics: {providers: [{name: default, url: http://y}]}}", ""),
         ("settle: soon", "settle"),
         ("lease: {duration: -5s}", "lease.duration"),
         ("workers: 0", "workers"),

@@ -40,7 +40,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{- define "fairway.config" -}}
-{{- $config := pick .Values "namespaces" "gateway" "prometheus" "notifications" "settle" "scaleDownDelay" "lease" "port" "workers" "logLevel" -}}
+{{- $config := pick .Values "namespaces" "gateway" "prometheus" "metrics" "notifications" "settle" "scaleDownDelay" "lease" "port" "workers" "logLevel" -}}
 {{- set $config "approvalsVerified" .Values.policy.approvals.enabled | toYaml }}
 {{- end -}}
 

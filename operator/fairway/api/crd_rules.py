@@ -24,7 +24,12 @@ from fairway.api.runtime import (
 from fairway.api.serving import DRAIN_DEFAULTS, URI_FORM, Drain, Model, PodOverlay, Runtime, Volume
 from fairway.api.spec import (
     AUTOSCALED,
+    NO_BOUND,
     NO_SERVER,
+    NO_VARIABLE,
+    ONE_BOUND,
+    ONE_KIND,
+    QUERY,
     Errors,
     LatencyObjective,
     ModelDeploymentSpec,
@@ -81,6 +86,14 @@ def _positive(field: str, *, optional: bool = True) -> Rule:
 def _only_with(field: str, other: str, message: str) -> Rule:
     word = f"__{field}__" if field == "for" else field  # a word of the language is written in its own way
     return Rule(expression=f"!has(self.{word}) || has(self.{other})", message=message, field=f".{field}")
+
+
+def _only_of_counts(field: str) -> Rule:
+    return Rule(
+        expression=f"!has(self.{field}) || has(self.errors) || has(self.latency)",
+        message=f"{field} is for errors and latency, which count requests",
+        field=f".{field}",
+    )
 
 
 RULES: Mapping[type[BaseModel], Sequence[Rule]] = {
@@ -216,9 +229,26 @@ RULES: Mapping[type[BaseModel], Sequence[Rule]] = {
     ),
     Objective: (
         Rule(
-            expression="has(self.errors) != has(self.latency)",
-            message="an objective has exactly one of errors and latency",
+            expression=("[has(self.errors), has(self.latency), has(self.query), has(self.template)].exists_one(x, x)"),
+            message=ONE_KIND,
         ),
+        Rule(
+            expression=("!(has(self.query) || has(self.template)) || has(self.below) != has(self.above)"),
+            message=ONE_BOUND,
+            field=".below",
+        ),
+        Rule(
+            expression="!(has(self.errors) || has(self.latency)) || !(has(self.below) || has(self.above))",
+            message=NO_BOUND,
+            field=".below",
+        ),
+        Rule(
+            expression=f"!has(self.query) || self.query.matches(r'{QUERY}')",
+            message=NO_VARIABLE,
+            field=".query",
+        ),
+        _only_of_counts("relativeToStable"),
+        _only_of_counts("minRequests"),
     ),
     Errors: (_percent("below"),),
     LatencyObjective: (_positive("below", optional=False),),

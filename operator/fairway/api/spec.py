@@ -1,5 +1,6 @@
 """ModelDeployment.spec: what a model owner writes."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
@@ -7,12 +8,21 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from fairway.api.rollout import Rollout
 from fairway.api.runtime import HttpPath
 from fairway.api.serving import FreeForm, Model, Resources, Runtime
-from fairway.api.types import HOSTNAME, Api, Latency, Name, ObjectName, Percent, keyed_by, require_distinct
+from fairway.api.types import HOSTNAME, Api, Latency, Name, Number, ObjectName, Percent, keyed_by, require_distinct
 
 AUTOSCALED = (
     "with minReplicas and maxReplicas an autoscaler of ours owns the size: change those, "
     "or leave them out for replicas, kubectl scale and scaling.external"
 )
+VARIABLES = ("selector", "revision", "namespace", "name", "window")
+"""What a query may name, each after a dollar sign."""
+QUERY = rf"^([^$]|[$]({'|'.join(VARIABLES)})\b)*$"
+NO_VARIABLE = (
+    "the variables of a query are $selector, $revision, $namespace, $name and $window, and no other $ may stand in it"
+)
+ONE_KIND = "an objective has exactly one of errors, latency, query and template"
+ONE_BOUND = "a query needs exactly one of below and above"
+NO_BOUND = "below and above are for a query or a template; errors and latency have their own"
 NO_SERVER = "name a ModelRuntime, give an image, or give model.format to find a ModelRuntime by"
 
 
@@ -107,11 +117,24 @@ class Relative(Api):
 
 
 class Objective(Api):
-    """A promise in numbers that a revision must keep: exactly one of errors and latency."""
+    """A promise in numbers that a revision must keep: exactly one of errors, latency, query and template."""
 
     name: Name = Field(description="Name of the objective, in status, Events and metrics.")
     errors: Errors | None = None
     latency: LatencyObjective | None = None
+    query: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
+        None,
+        description=(
+            "PromQL that gives one number, where an admin allows it. "
+            "Variables: $selector, $revision, $namespace, $name, $window."
+        ),
+    )
+    template: Name | None = Field(None, description="Name of a query that an admin has written for the provider.")
+    below: Number | None = Field(None, description="What the number of a query or template must stay below.")
+    above: Number | None = Field(None, description="What the number of a query or template must stay above.")
+    provider: Name | None = Field(
+        None, description="The metrics provider to ask, by the name an admin gave it. Default: the first one."
+    )
     relative_to_stable: Relative | None = None
     dry_run: bool | None = Field(None, description="Judged and shown, but decides nothing.")
     min_requests: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
@@ -121,9 +144,30 @@ class Objective(Api):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Objective":
-        if (self.errors is None) == (self.latency is None):
-            raise ValueError("set exactly one of errors and latency")
+        kinds = (self.errors, self.latency, self.query, self.template)
+        if sum(kind is not None for kind in kinds) != 1:
+            raise ValueError(ONE_KIND)
+        return self._bounds()
+
+    def _bounds(self) -> "Objective":
+        bounds = sum(bound is not None for bound in (self.below, self.above))
+        if self.counts:
+            if bounds:
+                raise ValueError(NO_BOUND)
+            return self
+        if bounds != 1:
+            raise ValueError(ONE_BOUND)
+        for name, given in (("relativeToStable", self.relative_to_stable), ("minRequests", self.min_requests)):
+            if given is not None:
+                raise ValueError(f"{name} is for errors and latency, which count requests")
+        if self.query is not None and not re.fullmatch(QUERY, self.query):
+            raise ValueError(f"query: {NO_VARIABLE}")
         return self
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is judged by counts of requests; else by the number that a query gives."""
+        return self.errors is not None or self.latency is not None
 
 
 class History(Api):

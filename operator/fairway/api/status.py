@@ -140,6 +140,7 @@ class VerdictStatus(Tolerant):
     state: VerdictState = Field(description="The verdict.")
     at: Time = Field(description="When.")
     message: str = Field("", description="One line for people.")
+    cause: str | None = Field(None, description="One stable word for what hinders a verdict, such as NoBucket.")
     objectives: tuple[ObjectiveStatus, ...] = Field((), description="One by one.")
 
 

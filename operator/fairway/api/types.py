@@ -41,6 +41,7 @@ MODEL_URI = (
     rf"|oci://{_HOST}(/[a-z0-9]([-a-z0-9._]*[a-z0-9])?)+(:[A-Za-z0-9_][-A-Za-z0-9_.]{{0,127}})?(@sha256:[0-9a-f]{{64}})?"
     r"|pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/\.?[-A-Za-z0-9_~+=,@%:][-A-Za-z0-9_~+=,@%:.]*)*/?)$"
 )
+NUMBER = r"^-?[0-9]{1,9}(\.[0-9]{1,9})?$"
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 PATH = r"^/[-A-Za-z0-9/._~%]*$"
 DIRECTORY = r"^(/\.?[-A-Za-z0-9_~][-A-Za-z0-9_~.]*)+$"
@@ -115,6 +116,20 @@ def format_percent(fraction: float) -> str:
     return f"{fraction * 100:.4g}%"
 
 
+def _number(value: Any) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, str) or not re.fullmatch(NUMBER, value):
+        raise ValueError("not a number: write it as text, such as '0.2' or '-10'")
+    return float(value)
+
+
+def format_number(number: float) -> str:
+    """Write a number the way the API reads it, without an exponent: ``0.2`` is ``0.2``."""
+    text = f"{number:.9f}".rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
+
+
 def _quantity(value: Any) -> int | str:
     number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     text = isinstance(value, str) and len(value) <= QUANTITY_LENGTH and re.fullmatch(QUANTITY, value)
@@ -178,6 +193,13 @@ Percent = Annotated[
     _schema("string", pattern=PERCENT, maxLength=12),
 ]
 """A fraction in 0..1; on the wire ``1%``."""
+Number = Annotated[
+    float,
+    BeforeValidator(_number),
+    PlainSerializer(format_number, return_type=str),
+    _schema("string", pattern=NUMBER, maxLength=20),
+]
+"""Any number; on the wire text such as ``0.2``, as YAML and JSON readers disagree about floating point."""
 Time = Annotated[
     float,
     BeforeValidator(_time),

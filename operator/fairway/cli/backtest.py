@@ -5,7 +5,7 @@ import asyncio
 import re
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,8 +19,9 @@ from fairway.api.types import Duration
 from fairway.core import runtimes
 from fairway.core.errors import Unresolved
 from fairway.core.objectives import plan
+from fairway.core.providers import queried
 from fairway.core.revision import resolve
-from fairway.core.verdict import Question
+from fairway.core.verdict import QueryPlan, Question
 
 EXIT = {"GoOn": 0, "RolledBack": 3, "Paused": 3, "Hold": 4}
 FAILED = 2
@@ -141,10 +142,16 @@ def ask(subject: Subject, candidate: str, stable: str | None, start: float) -> Q
     runtime = chosen[1] if chosen else None
     # The image does not matter here, and a runtime may leave it to the ModelDeployment.
     series = resolve(spec.model_copy(update={"runtime": spec.runtime.model_copy(update=_SERVER)}), runtime).series
-    objectives = plan(spec, series)
-    return Question(
-        (subject.namespace, subject.name), "backtest", candidate, stable, objectives, since=start, weight=50
-    )
+    key = subject.namespace, subject.name
+    queries = tuple(_known(each) for each in queried(spec, None, key))
+    return Question(key, "backtest", candidate, stable, plan(spec, series), since=start, weight=50, queries=queries)
+
+
+def _known(plan: QueryPlan) -> QueryPlan:
+    """Return a query as it can be replayed: the text of a template is the operator's."""
+    if plan.promql:
+        return plan
+    return replace(plan, problem=f"{plan.name}: its template is in the operator's configuration, which is not read")
 
 
 _SERVER = {"image": "any", "port": 1}

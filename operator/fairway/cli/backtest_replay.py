@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from fairway.adapters.promql import scoped
 from fairway.core.verdict import Question, Reading
-from fairway.engine.analysis import HISTORY, Analysis
-from fairway.ports import Clock, MetricsSource
+from fairway.engine.analysis import Analysis
+from fairway.engine.track import HISTORY
+from fairway.ports import Clock, Endpoint, MetricsSource
 
 Decision = Literal["GoOn", "RolledBack", "Paused", "Hold"]
 """What a rollout may do on a verdict: take the next step, take the candidate out, stop and ask, or wait."""
@@ -45,7 +47,8 @@ async def replay(
 ) -> Replay:
     """Ask a question from its ``since`` on, as the operator would have, until a test fires or the time is over."""
     clock = ReplayClock(question.since)
-    analysis = Analysis(source(clock), clock, lambda _key: None, scrape_interval=scrape_interval)
+    endpoint = Endpoint("past", source(clock), scrape_interval)
+    analysis = Analysis([endpoint], clock, lambda _key: None, scoped=scoped)
     analysis.ask(question)
     readings: list[Reading] = []
     while True:
@@ -73,8 +76,11 @@ def goes_on(reading: Reading) -> bool:
 
 def _differs(before: Reading, now: Reading) -> bool:
     """Whether anything but the time moved."""
-    counts = [(o.requests, o.bad, o.log10_evidence) for o in before.objectives]
-    return before.state != now.state or counts != [(o.requests, o.bad, o.log10_evidence) for o in now.objectives]
+    return before.state != now.state or _numbers(before) != _numbers(now)
+
+
+def _numbers(reading: Reading) -> list[tuple[object, ...]]:
+    return [(o.requests, o.bad, o.log10_evidence, o.value, o.sureness) for o in reading.objectives]
 
 
 def _lasting(readings: list[Reading]) -> Iterator[Reading]:

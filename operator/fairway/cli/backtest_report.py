@@ -76,7 +76,8 @@ def _table(readings: Iterable[Reading], since: float) -> list[str]:
         for number, o in enumerate(reading.objectives):
             head = (format_duration(reading.at - since), reading.state) if number == 0 else ("", "")
             evidence = f"10^{o.log10_evidence:.1f}"
-            values = (o.value or "-", o.stable_value or "-", o.limit, evidence, str(o.requests), str(o.bad))
+            counts = ("-", "-", "-") if o.sureness else (evidence, str(o.requests), str(o.bad))
+            values = (o.value or "-", o.stable_value or "-", o.limit, *counts)
             rows.append((*head, o.name, *values))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -111,6 +112,7 @@ def _objective(o: ObjectiveReading) -> dict[str, Any]:
         "verdict": o.state,
         "limit": o.limit,
         "rate": o.rate,
+        "value": o.value,
         "stableRate": o.stable_rate,
         "requests": o.requests,
         "bad": o.bad,

@@ -13,7 +13,7 @@ from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 
 from fairway.core.verdict import SeriesMatcher
-from fairway.ports import Clock, RawSeries, Selector
+from fairway.ports import Clock, MetricsError, QueryRefusedError, RawSeries, Selector
 
 CHUNK = 3600
 """Seconds of raw samples in one answer."""
@@ -67,6 +67,19 @@ class Recorded:
                 if begin < end:
                     found.append(RawSeries(series.labels, series.samples[begin:end]))
         return found
+
+    async def query(self, promql: str) -> list[float]:
+        """Return the numbers that a query would have given then. Raises MetricsError, as the operator's source does."""
+        try:
+            answer: Any = self._client.custom_query(promql, params={"time": f"{self._clock.now():.3f}"})
+            is_vector = all(isinstance(one, dict) for one in answer)
+            return [float(one["value"][1]) for one in answer] if is_vector else [float(answer[1])]
+        except PrometheusApiClientException as error:
+            raise QueryRefusedError(str(error)[:200]) from None
+        except (requests.RequestException, RecordedError) as error:
+            raise MetricsError(f"{type(error).__name__}: {str(error)[:200]}") from None
+        except (KeyError, TypeError, ValueError, IndexError):
+            raise QueryRefusedError("the query gives no numbers") from None
 
     def _read(self, selector: Selector) -> list[RawSeries]:
         merged: dict[tuple[tuple[str, str], ...], dict[float, float]] = {}

@@ -91,9 +91,10 @@ def _runtime(case: Case) -> Iterator[Found]:
         path, _, words = error.message.partition(": ")
         yield "error", path, words
         return
-    for i, each in enumerate(objectives.plan(case.spec, server.series)):
-        if each.problem:
-            yield "error", f"spec.objectives[{i}]", f"cannot be judged: {each.problem}"
+    problems = {each.name: each.problem for each in objectives.plan(case.spec, server.series)}
+    for i, objective in enumerate(case.spec.objectives or ()):
+        if problem := problems.get(objective.name):
+            yield "error", f"spec.objectives[{i}]", f"cannot be judged: {problem}"
 
 
 def _gateway(case: Case) -> Iterator[Found]:

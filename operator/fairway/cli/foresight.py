@@ -167,9 +167,7 @@ def foresee(  # noqa: PLR0913  everything that a decision depends on
     image = str((cluster.configuration or {}).get("fetchImage") or FETCH_IMAGE)
     defaults = Defaults(gateway=gateway, fetch_image=image)
     try:
-        gathered = Gatherer(store, Analysis(None, clock, lambda _key: None), clock, defaults).gather(
-            model, before, None
-        )
+        gathered = Gatherer(store, Analysis((), clock, lambda _key: None), clock, defaults).gather(model, before, None)
     except Unresolved as error:
         raise CliError(f"{document.file}: {error.message}", Exit.REFUSED) from None
     moved = asked_for_another(gathered.situation)

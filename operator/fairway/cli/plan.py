@@ -19,8 +19,11 @@ from fairway.cli.traffic import Measured, Traffic
 from fairway.cli.words import dig, duration, plural
 from fairway.core import capacity
 from fairway.core import objectives as promises
+from fairway.core.providers import queried
+from fairway.core.query import LATEST
 from fairway.core.rollout.progress import watch_seconds
 from fairway.core.verdict import ObjectivePlan
+from fairway.settings import DEFAULT
 
 MOST_CHANGES = 12
 
@@ -62,11 +65,11 @@ def _plan(session: Session, options: Options, cluster: Cluster, foreseen: Forese
     spec, notes = foreseen.spec, list(_notes(cluster, foreseen))
     record = foreseen.situation.observed.records[foreseen.situation.target.revision]
     asked = promises.plan(spec, record.series)
-    url = options.prometheus or dig(cluster.configuration, "prometheus.url")
+    url, near = _provider(options, cluster, asked)
     measured: dict[str, Measured] = {}
-    if url and asked and foreseen.live:
+    if url and near and foreseen.live:
         try:
-            measured = _measure(url, foreseen, asked)
+            measured = _measure(url, foreseen, near)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             words = f"{url} gives no usable answer ({type(error).__name__}): no times by traffic"
             if options.prometheus:
@@ -85,6 +88,19 @@ def _plan(session: Session, options: Options, cluster: Cluster, foreseen: Forese
         nodes=nodes,
         notes=tuple(notes),
     )
+
+
+def _provider(
+    options: Options, cluster: Cluster, asked: Sequence[ObjectivePlan]
+) -> tuple[str, Sequence[ObjectivePlan]]:
+    """Return where the last hour can be read, and the objectives that the operator would ask there."""
+    if options.prometheus:
+        return options.prometheus, asked
+    first = dig(cluster.configuration, "prometheus")
+    known = [{**first, "name": DEFAULT}] if first else dig(cluster.configuration, "metrics.providers") or []
+    if not known:
+        return "", ()
+    return known[0]["url"], [each for each in asked if each.provider in (None, known[0]["name"])]
 
 
 def _notes(cluster: Cluster, foreseen: Foreseen) -> Iterator[str]:
@@ -231,7 +247,9 @@ def _places(plan: Plan) -> Iterator[Text]:
 
 
 def _objectives(plan: Plan) -> Iterator[Text]:
-    if plan.judged:
+    owner = plan.foreseen.gathered.owner
+    queries = queried(plan.foreseen.spec, None, (owner.namespace, owner.name))
+    if plan.judged or queries:
         yield Text("Objectives:")
     for objective, measured in plan.judged:
         problem = (measured.problem if measured else "") or objective.problem
@@ -242,3 +260,6 @@ def _objectives(plan: Plan) -> Iterator[Text]:
             yield Text(f"  {objective.name} ({objective.text}): cannot be judged: {problem}", style=style.OPEN)
         else:
             yield Text(f"  {objective.name} ({objective.text}): {need}{seen}{dry}")
+    for query in queries:
+        dry = ", dry run: decides nothing" if query.dry_run else ""
+        yield Text(f"  {query.name} ({query.text}): needs {LATEST} answers of its query{dry}")

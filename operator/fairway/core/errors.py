@@ -1,5 +1,7 @@
 """Errors of ours: few, typed, written for the person who can fix them."""
 
+from dataclasses import dataclass
+
 
 class Unresolved(Exception):  # noqa: N818  it is a state of the resource, shown in a condition
     """The spec cannot be turned into a revision. ``reason`` is a stable CamelCase word."""
@@ -8,3 +10,11 @@ class Unresolved(Exception):  # noqa: N818  it is a state of the resource, shown
         super().__init__(message)
         self.reason = reason
         self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why an objective cannot be asked: one stable word, and one line for people."""
+
+    cause: str
+    message: str

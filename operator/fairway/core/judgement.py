@@ -1,7 +1,7 @@
 """From evidence to words and verdicts: what a rollout may act on and what a person reads."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fairway.api.status import VerdictState
@@ -34,6 +34,10 @@ class Trouble:
 
     state: VerdictState
     message: str
+    cause: str | None = None
+    """The same in one stable word, where ``state`` does not say enough."""
+    passing: bool = False
+    """It may pass by itself soon after the first requests: a query has no value before its series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +53,9 @@ class Case:
     scrape: float | None = None
 
 
-def judge(question: Question, cases: list[Case], now: float) -> Reading:
+def judge(question: Question, cases: list[Case], now: float, queries: Sequence[ObjectiveReading] = ()) -> Reading:
     """Return the verdict about a run; dry-run objectives are shown and decide nothing."""
-    readings = tuple(_reading(question, case, now) for case in cases)
+    readings = (*(_reading(question, case, now) for case in cases), *queries)
     deciding = [reading for reading in readings if not reading.dry_run]
     worst = min(deciding, key=lambda reading: PRECEDENCE.index(reading.state), default=None)
     return Reading(
@@ -60,6 +64,7 @@ def judge(question: Question, cases: list[Case], now: float) -> Reading:
         at=now,
         message=(worst.message or "") if worst else "no objective decides",
         objectives=readings,
+        cause=worst.cause if worst else None,
         checkpoint=checkpoint.dump(question, {case.objective.name: case.evidence for case in cases}),
     )
 
@@ -83,6 +88,7 @@ def _reading(question: Question, case: Case, now: float) -> ObjectiveReading:
         bad=round(evidence.candidate.bad),
         sufficient=is_sufficient(evidence, objective),
         dry_run=objective.dry_run,
+        cause=case.trouble.cause if case.trouble and state == case.trouble.state else None,
     )
     return _with_message(reading, why, evidence, now)
 

@@ -47,8 +47,8 @@ class Edges:
 
 
 def plan(spec: ModelDeploymentSpec, series: Series) -> tuple[ObjectivePlan, ...]:
-    """Resolve the objectives of a spec against the series of its runtime."""
-    return tuple(_plan(objective, series) for objective in spec.objectives or ())
+    """Resolve the objectives that count requests against the series of the runtime."""
+    return tuple(_plan(objective, series) for objective in spec.objectives or () if objective.counts)
 
 
 def _plan(objective: Objective, series: Series) -> ObjectivePlan:
@@ -64,6 +64,7 @@ def _plan(objective: Objective, series: Series) -> ObjectivePlan:
         relative_floor=1e-3 if relative is None or relative.above is None else relative.above,
         min_requests=objective.min_requests or _default_requests(resolved.limit),
         dry_run=bool(objective.dry_run),
+        provider=objective.provider,
     )
 
 
@@ -148,13 +149,17 @@ def pods(question: Question) -> str:
     return "|".join(f"{literal(prefix)}.*" for prefix in prefixes(question).values())
 
 
+def revisions(question: Question) -> dict[Side, str]:
+    """Return the revisions of both sides."""
+    found: dict[Side, str] = {"candidate": question.candidate}
+    if question.stable:
+        found["stable"] = question.stable
+    return found
+
+
 def prefixes(question: Question) -> dict[Side, str]:
     """Return how the names of the pods of each revision begin."""
-    name = question.key[1]
-    found: dict[Side, str] = {"candidate": f"{name}-{question.candidate}-"}
-    if question.stable:
-        found["stable"] = f"{name}-{question.stable}-"
-    return found
+    return {side: f"{question.key[1]}-{revision}-" for side, revision in revisions(question).items()}
 
 
 def owned(question: Question, owner: Owner) -> dict[Side, str]:
@@ -226,6 +231,19 @@ def weights(objective: ObjectivePlan, labels: Mapping[str, str]) -> tuple[int, i
 def failed(objective: ObjectivePlan, labels: Mapping[str, str]) -> bool:
     """Return whether requests counted under these labels failed: any failure matcher matches."""
     return any(_matches(m, labels.get(m.label, "")) for m in objective.failure)
+
+
+def probe_label(probes: Iterable[str], series: Iterable[Mapping[str, str]]) -> tuple[str, str] | None:
+    """Return the first label whose value is a path that only the kubelet or the scrapes ask for; None if none is."""
+    paths = frozenset(probes)
+    return next(((key, value) for labels in series for key, value in labels.items() if value in paths), None)
+
+
+def probed(objective: ObjectivePlan, label: str, path: str) -> str:
+    """Say in one line that probes or scrapes are counted as requests, and what leaves them out."""
+    where = "requests" if objective.kind == "errors" else "latency"
+    fix = f'{{label: {label}, op: "!=", value: {path}}} to metrics.series.{where}.matchers'
+    return f'{objective.metric} counts probes or scrapes as requests ({label}="{path}"): add {fix}'
 
 
 @lru_cache(maxsize=4096)

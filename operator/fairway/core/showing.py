@@ -11,8 +11,12 @@ def objective_words(objective: ObjectiveReading) -> str:
     """One line: value, stable's value, limit, evidence, requests."""
     value = objective.value or "no value yet"
     beside = f" vs {objective.stable_value} stable" if objective.stable_value else ""
-    evidence = f"evidence 10^{objective.log10_evidence:.1f} of 10^{objective.log10_needed:.1f}"
-    return f"{objective.name}: {value}{beside} (limit {objective.limit}), {evidence}, {objective.requests} requests"
+    counted = "" if objective.sureness else f", {objective.requests} requests"
+    return f"{objective.name}: {value}{beside} (limit {objective.limit}), {_sureness(objective, 'evidence ')}{counted}"
+
+
+def _sureness(objective: ObjectiveReading, word: str = "") -> str:
+    return objective.sureness or f"{word}10^{objective.log10_evidence:.1f} of 10^{objective.log10_needed:.1f}"
 
 
 def regression_words(reading: Reading) -> str:
@@ -24,7 +28,8 @@ def regression_words(reading: Reading) -> str:
 def verdict_words(reading: Reading) -> str:
     """Return the verdict and the numbers behind it."""
     numbers = "; ".join(
-        f"{o.name} {o.value or '-'} (limit {o.limit}, {o.requests} requests)" for o in reading.objectives
+        f"{o.name} {o.value or '-'} (limit {o.limit}, {o.sureness or f'{o.requests} requests'})"
+        for o in reading.objectives
     )
     state = "Healthy" if reading.sufficient else reading.state
     return one_line(f"{state}: {numbers}" if numbers else f"{state}: {reading.message}", MOST)
@@ -36,6 +41,7 @@ def verdict_status(reading: Reading) -> VerdictStatus:
         state="Healthy" if reading.sufficient else reading.state,
         at=reading.at,
         message=one_line(reading.message, MOST),
+        cause=reading.cause,
         objectives=tuple(_objective(o) for o in reading.objectives),
     )
 
@@ -47,7 +53,7 @@ def _objective(o: ObjectiveReading) -> ObjectiveStatus:
         value=o.value,
         stable_value=o.stable_value,
         limit=o.limit,
-        evidence=f"10^{o.log10_evidence:.1f} of 10^{o.log10_needed:.1f}",
+        evidence=_sureness(o),
         requests=o.requests,
         message=one_line(o.message, 160) if o.message else None,
     )

@@ -28,6 +28,10 @@ class ObjectiveReading:
     """At least minRequests were seen with the rate within the limit: enough to leave a step at its end."""
     dry_run: bool = False
     message: str | None = None
+    cause: str | None = None
+    """Why there is nothing to judge by, in one stable word; None where ``state`` says it all."""
+    sureness: str | None = None
+    """How sure a query's answers are, in words; None where evidence and requests tell it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,15 @@ class Reading:
     message: str = ""
     objectives: tuple[ObjectiveReading, ...] = ()
     checkpoint: str | None = None
+    cause: str | None = None
+    """The cause of the objective that made the verdict."""
+
+    @property
+    def measured(self) -> bool:
+        """Whether any request was counted, and every query has given a number."""
+        counts = [o for o in self.objectives if o.sureness is None]
+        queries = [o for o in self.objectives if o.sureness is not None]
+        return (not counts or any(o.requests for o in counts)) and all(o.value is not None for o in queries)
 
     @property
     def sufficient(self) -> bool:
@@ -70,6 +83,12 @@ class Question:
     alpha: float = 1e-3
     born: float = 0.0
     """Epoch seconds of the ModelDeployment's creation: older samples are those of a namesake."""
+    queries: "tuple[QueryPlan, ...]" = ()
+    """Objectives that are judged by one number each; they take no part of alpha."""
+    look: bool = False
+    """Only whether anything can be measured is asked, not how well it does."""
+    probes: tuple[str, ...] = ()
+    """HTTP paths that no user's requests go to: no counter should hold them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +147,30 @@ class ObjectivePlan:
     """Whose the series are; None where the pods' own labels say so."""
     problem: str | None = None
     """Why this objective cannot be asked at all, in one line; its reading is NoData with this message."""
+    cause: str | None = None
+    """The same in one stable word."""
+    provider: str | None = None
+    """Whom to ask; None for the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPlan:
+    """One objective that is a query: one number against a bound."""
+
+    name: str
+    promql: str
+    """The query with its variables."""
+    scoped: bool
+    """Whether every selector is held to the namespace: a model owner has written it."""
+    below: float | None = None
+    above: float | None = None
+    text: str = ""
+    """The limit for people: ``below 0.2``."""
+    provider: str | None = None
+    dry_run: bool = False
+    problem: str | None = None
+    cause: str | None = None
+
+    def breaks(self, value: float) -> bool:
+        """Return whether this number breaks the promise; the bound itself does."""
+        return (self.below is not None and value >= self.below) or (self.above is not None and value <= self.above)

@@ -14,6 +14,7 @@ from fairway.core.commands import pending
 from fairway.core.desired import Routing
 from fairway.core.errors import Unresolved
 from fairway.core.observe import Observed, observe
+from fairway.core.providers import Providers, first_problem
 from fairway.core.revision import Record
 from fairway.core.rollout.regression import watch_id
 from fairway.core.rollout.situation import Policy, Situation, Target
@@ -28,6 +29,7 @@ class Defaults:
 
     gateway: GatewayRef | None = None
     policy: Policy = field(default_factory=Policy)
+    providers: Providers | None = None
     fetch_image: str = ""
     """The operator's own image: the init container of models that are fetched or verified."""
 
@@ -80,6 +82,7 @@ class Gatherer:
             upgrade=upgrade,
             runtime=runtime,
             trouble=trouble,
+            problem=first_problem(spec, self._defaults.providers, key),
             url=routing.url(owner, spec, live),
         )
         routable = trouble is None or observed.route is not None

@@ -46,7 +46,8 @@ class Reconciler:
         self._analysis = analysis
         self._clock = clock
         self._gatherer = Gatherer(store, analysis, clock, defaults)
-        self._preflight = Preflight(analysis)
+        self._providers = defaults.providers
+        self._preflight = Preflight(analysis, defaults.providers)
         self._decided = decided
         self._stuck = stuck
         self._gone = gone
@@ -109,7 +110,7 @@ class Reconciler:
 
     def _ask(self, key: Key, situation: Situation) -> float | None:
         """Ask the metrics what the next decision needs; return when a look is due although nothing changes."""
-        asked = question(situation, key)
+        asked = question(situation, key, self._providers)
         if asked is None:
             return self._preflight.ask(key, situation)
         self._analysis.ask(asked)

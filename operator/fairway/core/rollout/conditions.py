@@ -89,6 +89,8 @@ def _route(s: Situation) -> Raw:
 
 def _metrics(s: Situation, status: Status) -> Raw:
     old = next((c for c in s.status.conditions if c.type == "MetricsReady"), None)
+    if s.problem:
+        return "MetricsReady", "False", s.problem.cause, s.problem.message
     if s.preflight is not None:
         return _preflight(s.preflight)
     verdict = status.verdict
@@ -96,7 +98,7 @@ def _metrics(s: Situation, status: Status) -> Raw:
         # Nothing is asked between runs: what was last known stays.
         return ("MetricsReady", old.status, old.reason, old.message) if old else _NOT_ASKED
     if verdict.state in ("NoData", "ProviderError"):
-        return "MetricsReady", "False", verdict.state, verdict.message
+        return "MetricsReady", "False", verdict.cause or verdict.state, verdict.message
     if verdict.state == "NoTraffic":
         return "MetricsReady", "Unknown", "NoTraffic", "no request has been counted yet"
     return "MetricsReady", "True", "Measured", "the objectives are measured"
@@ -104,8 +106,8 @@ def _metrics(s: Situation, status: Status) -> Raw:
 
 def _preflight(reading: Reading) -> Raw:
     if reading.state in ("NoData", "ProviderError"):
-        return "MetricsReady", "False", reading.state, reading.message
-    if not any(objective.requests for objective in reading.objectives):
+        return "MetricsReady", "False", reading.cause or reading.state, reading.message
+    if not reading.measured:
         return "MetricsReady", "Unknown", "NoTraffic", "the series are there, but no request has been counted yet"
     return "MetricsReady", "True", "Measured", "the objectives are measured"
 

@@ -1,13 +1,15 @@
 """What has to be asked of the metrics about the present state, if anything."""
 
 from fairway.api.runtime import GENERIC_HTTP
-from fairway.core.objectives import plan
+from fairway.core import names
+from fairway.core.providers import Providers, counted, queried
+from fairway.core.revision import Record
 from fairway.core.rollout.regression import watch_id
 from fairway.core.rollout.situation import Situation
 from fairway.core.verdict import Key, ObjectivePlan, Question
 
 
-def question(s: Situation, key: Key) -> Question | None:
+def question(s: Situation, key: Key, providers: Providers | None = None) -> Question | None:
     """Ask about the candidate once it had weight, about stable in its watch window, else nothing."""
     status = s.status
     if not s.spec.objectives:
@@ -18,7 +20,8 @@ def question(s: Situation, key: Key) -> Question | None:
             run=status.run.id,
             candidate=status.candidate.revision,
             stable=status.stable.revision,
-            objectives=_objectives(s, status.candidate.revision),
+            objectives=_objectives(s, key, status.candidate.revision, providers),
+            queries=queried(s.spec, providers, key),
             since=status.run.first_weight_at,
             weight=status.candidate.weight,
             checkpoint=status.evidence,
@@ -30,7 +33,8 @@ def question(s: Situation, key: Key) -> Question | None:
             run=watch_id(status.former.run),
             candidate=status.stable.revision,
             stable=None,
-            objectives=_objectives(s, status.stable.revision),
+            objectives=_objectives(s, key, status.stable.revision, providers),
+            queries=queried(s.spec, providers, key),
             since=status.former.promoted_at,
             weight=100,
             born=s.created,
@@ -38,7 +42,7 @@ def question(s: Situation, key: Key) -> Question | None:
     return None
 
 
-def preflight(s: Situation, key: Key) -> Question | None:
+def preflight(s: Situation, key: Key, providers: Providers | None = None) -> Question | None:
     """Ask whether the objectives can be measured at all: about stable, between runs, before the first canary."""
     stable = s.status.stable
     if not s.spec.objectives or stable is None or stable.ready == 0 or s.status.run or s.status.former:
@@ -48,7 +52,10 @@ def preflight(s: Situation, key: Key) -> Question | None:
         run=preflight_id(stable.revision),
         candidate=stable.revision,
         stable=None,
-        objectives=_objectives(s, stable.revision),
+        objectives=_objectives(s, key, stable.revision, providers),
+        queries=queried(s.spec, providers, key),
+        look=True,
+        probes=_probes(s.observed.records.get(stable.revision)),
         since=0.0,
         weight=100,
         born=s.created,
@@ -60,6 +67,21 @@ def preflight_id(revision: str) -> str:
     return f"preflight/{revision}"
 
 
-def _objectives(s: Situation, revision: str) -> tuple[ObjectivePlan, ...]:
+def _objectives(s: Situation, key: Key, revision: str, providers: Providers | None) -> tuple[ObjectivePlan, ...]:
     record = s.observed.records.get(revision)
-    return plan(s.spec, record.series if record else GENERIC_HTTP)
+    return counted(s.spec, record.series if record else GENERIC_HTTP, providers, key)
+
+
+def _probes(record: Record | None) -> tuple[str, ...]:
+    """Return the paths that the kubelet and the scrapes ask for: no counter of requests should hold them."""
+    if record is None:
+        return ()
+    containers = record.template["spec"]["containers"]
+    asked = (
+        probe["httpGet"]["path"]
+        for container in containers
+        for name, probe in container.items()
+        if name.endswith("Probe") and "httpGet" in probe
+    )
+    scraped = record.template["metadata"].get("annotations", {}).get(names.SCRAPE_PATH)
+    return tuple(sorted({*asked, *([scraped] if scraped else [])}))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from fairway.api.spec import ModelDeploymentSpec
 from fairway.api.status import HistoryEntry, Rejected, Retiring, Run, Status, Track
 from fairway.core.commands import Command
+from fairway.core.errors import Problem
 from fairway.core.observe import Observed, TrackView
 from fairway.core.verdict import Reading
 
@@ -70,6 +71,8 @@ class Situation:
     """Epoch seconds of the ModelDeployment's creation."""
     preflight: Reading | None = None
     """What the samples say about stable between runs: whether the objectives can be measured at all."""
+    problem: Problem | None = None
+    """Why an objective cannot be asked at all."""
     url: str | None = None
     """Where the model answers."""
     runtime: str | None = None

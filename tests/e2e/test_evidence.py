@@ -1,0 +1,217 @@
+"""What the numbers say, and what happens when they do not come: a broken provider holds, a query can judge."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.harness import IMAGE, OPERATOR, Namespace, condition, environment, kubectl, model, run, serves
+from tests.load.generator import Load, Plan
+
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
+
+PLACE = "e2e-metrics"
+PROXY = Path(__file__).with_name("fault_proxy.py")
+ERRORS = {"name": "errors", "errors": {"below": "2%"}}
+BROKEN = ERRORS | {"provider": "broken"}
+FAILED = 'sum(rate(http_requests_total{$selector,status="500"}[$window]))'
+SHARE = f"{FAILED} / sum(rate(http_requests_total{{$selector}}[$window]))"
+HELD = [{"weight": 20, "for": "15m"}]
+QUICK = [{"weight": 20, "for": "2s"}, {"weight": 50, "for": "2s"}]
+
+FAULTS = {
+    "refused": "ProviderError",
+    "hangs": "ProviderError",
+    "500": "ProviderError",
+    "401": "ProviderError",
+    "html": "ProviderError",
+    "redirect": "ProviderError",
+    "warning": "ProviderError",
+    "nan": "NoData",
+    "inf": "NoData",
+    "empty": "NoData",
+    "many": "NoData",
+    "huge": "NoData",
+}
+"""Every fault of S29 and the verdict that it must lead to."""
+WELL = ("Undecided", "Healthy")
+
+
+def proxy() -> list[dict[str, Any]]:
+    """A pod that stands in front of Prometheus, and the Service by which the operator finds it."""
+    labels = {"app": "broken-prometheus"}
+    upstream = environment()["FAIRWAY_PROMETHEUS_CLUSTER_URL"]
+    container = {
+        "name": "proxy",
+        "image": f"{IMAGE}:1.0.0",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-c", PROXY.read_text(encoding="utf-8"), upstream, "/tmp/fault"],
+        "ports": [{"containerPort": 9090}],
+        "readinessProbe": {"tcpSocket": {"port": 9090}, "periodSeconds": 1},
+    }
+    meta = {"name": "broken", "namespace": PLACE, "labels": labels}
+    return [
+        {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": [container]}},
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": meta,
+            "spec": {"selector": labels, "ports": [{"port": 9090}]},
+        },
+    ]
+
+
+async def use(*providers: dict[str, Any]) -> None:
+    """Give the operator these metrics providers, beside its default one."""
+    values = json.dumps({"metrics": {"providers": list(providers)}})
+    await run(
+        "helm", "upgrade", "fairway", "charts/fairway", "--namespace", OPERATOR, "--reuse-values", "-f", "-",
+        "--wait", "--timeout", "120s", stdin=values, seconds=150.0,
+    )  # fmt: skip
+    await kubectl("-n", OPERATOR, "rollout", "status", "deployment/fairway", "--timeout=120s")
+
+
+async def set_up() -> None:
+    """Given a second provider, which is broken in whatever way it is told."""
+    await kubectl("create", "namespace", PLACE, check=False)
+    manifests = json.dumps({"apiVersion": "v1", "kind": "List", "items": proxy()})
+    await kubectl("apply", "-f", "-", stdin=manifests)
+    await kubectl("-n", PLACE, "wait", "--for=condition=Ready", "pod/broken", "--timeout=60s")
+    template = {"name": "error-share", "promql": SHARE}
+    address = f"http://broken.{PLACE}.svc:9090"
+    await use(
+        {"name": "broken", "url": address, "scrapeInterval": "5s", "freeQueries": True, "queries": [template]},
+    )
+
+
+async def tear_down() -> None:
+    await use()
+    await kubectl("delete", "namespace", PLACE, "--wait=false")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def broken(operator: None) -> Iterator[None]:
+    """The second provider, for this module only."""
+    asyncio.run(set_up())
+    yield
+    asyncio.run(tear_down())
+
+
+async def fault(word: str) -> None:
+    """Break the provider in this way, or mend it with ``none``."""
+    code = f"open('/tmp/fault', 'w').write({word!r})"
+    await kubectl("-n", PLACE, "exec", "broken", "--", "python3", "-c", code)
+
+
+def routed(ns: Namespace, version: str, *objectives: dict[str, Any], host: str = "", **more: Any) -> dict[str, Any]:
+    """A spec behind the gateway, with these objectives."""
+    traffic = {"hostnames": [f"{host}{ns.host}"]}
+    return model(version, objectives=list(objectives), traffic=traffic, **more)
+
+
+def weight(status: dict[str, Any]) -> int:
+    return int(status.get("candidate", {}).get("weight", 0))
+
+
+def verdict(status: dict[str, Any]) -> str:
+    return str(status.get("verdict", {}).get("state", ""))
+
+
+async def test_s29_every_fault_holds_with_its_reason_and_passes(ns: Namespace) -> None:
+    """Given a run under load, when the provider breaks in each way, then it holds, says why, and goes on afterwards."""
+    await fault("none")
+    await ns.apply(routed(ns, "1.0.0", BROKEN))
+    await ns.healthy("1.0.0")
+    await ns.answers()
+    async with ns.load(900, rate=60) as load:
+        await ns.apply(routed(ns, "1.1.0", BROKEN, rollout={"steps": HELD}))
+        await ns.until("a verdict", lambda s: weight(s) == 20 and verdict(s) in WELL, 60)
+        for word, state in FAULTS.items():
+            await fault(word)
+            status = await ns.until(f"{word} is {state}", lambda s, state=state: verdict(s) == state, 90)
+            assert weight(status) == 20, word
+            assert status["phase"] == "Progressing", word
+            assert condition(status, "MetricsReady")[0] == "False", word
+            assert "169.254" not in json.dumps(status), word
+            await fault("none")
+            status = await ns.until(f"after {word}", lambda s: verdict(s) in WELL, 100)
+            assert condition(status, "MetricsReady") == ("True", "Measured"), word
+        await fault("slow")
+        await asyncio.sleep(20)  # an answer that takes 3 s is an answer: nothing may come of it
+        status = await ns.status()
+        assert (verdict(status) in WELL, weight(status)) == (True, 20)
+        await fault("none")
+        result = await load.stop()
+    assert result.losses == []
+
+
+async def test_s29_others_keep_their_pace_and_the_held_run_goes_on_afterwards(ns: Namespace) -> None:
+    """Given a hanging provider, when two models roll out, then one waits and the other does not."""
+    await fault("none")
+    await ns.apply(routed(ns, "1.0.0", BROKEN))
+    await ns.apply(routed(ns, "1.0.0", ERRORS, host="other."), name="other")
+    await ns.healthy("1.0.0")
+    await ns.until("other serves", lambda s: s.get("phase") == "Healthy", name="other")
+    await ns.answers()
+    await fault("hangs")
+    beside = Load(Plan(url=ns.url, host=f"other.{ns.host}", rate=100, seconds=300))
+    async with ns.load(300, rate=100) as load, beside:
+        await ns.apply(routed(ns, "1.1.0", BROKEN, rollout={"steps": QUICK, "watch": {"for": "5s"}}))
+        await ns.apply(routed(ns, "1.1.0", ERRORS, host="other.", rollout={"steps": QUICK}), name="other")
+        await ns.until("other is promoted", lambda s: serves(s) == "1.1.0", 90, name="other")
+        status = await ns.until("it is held", lambda s: verdict(s) == "ProviderError", 60)
+        assert weight(status) == 20
+        await asyncio.sleep(20)  # long enough for both steps, had there been evidence
+        assert weight(await ns.status()) == 20
+        await fault("none")
+        await ns.until("it goes on", lambda s: serves(s) == "1.1.0", 120)
+        await load.stop()
+        await beside.stop()
+
+
+async def test_s23_a_query_of_ones_own_rolls_back(ns: Namespace) -> None:
+    """Given an objective in PromQL, when 1.1.0 breaks it, then it is out, and the number stands in the status."""
+    await fault("none")
+    own = {"name": "share", "query": SHARE, "below": "0.1", "provider": "broken"}
+    await ns.apply(routed(ns, "1.0.0", own))
+    await ns.healthy("1.0.0")
+    await ns.answers()
+    async with ns.load(180, rate=100) as load:
+        await ns.until("it is measured", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 90)
+        bad = {"FAULT_ERROR_SHARE": "0.5"}
+        await ns.apply(routed(ns, "1.1.0", own, env=bad, rollout={"steps": HELD}))
+        status = await ns.until("it is out", lambda s: s["phase"] == "RolledBack", 90)
+        await load.stop()
+    assert condition(status, "UpToDate") == ("False", "Regressed")
+    assert "of the last 4 answers break it" in status["message"]
+    assert status["verdict"]["objectives"][0]["limit"] == "below 0.1"
+
+
+async def test_s23_a_template_promotes_what_keeps_it(ns: Namespace) -> None:
+    """Given an admin's query as objective, when 1.1.0 keeps it, then it takes over."""
+    await fault("none")
+    template = {"name": "share", "template": "error-share", "below": "0.1", "provider": "broken"}
+    await ns.apply(routed(ns, "1.0.0", template))
+    await ns.healthy("1.0.0")
+    await ns.answers()
+    async with ns.load(180, rate=100) as load:
+        await ns.apply(routed(ns, "1.1.0", template, rollout={"steps": QUICK}))
+        await ns.until("1.1.0 serves", lambda s: serves(s) == "1.1.0", 120)
+        await load.stop()
+
+
+async def test_s2_what_cannot_be_asked_is_said_at_once(ns: Namespace) -> None:
+    """Given objectives that nobody can answer, when they are applied, then MetricsReady says which and why."""
+    wrong = {
+        "UnknownProvider": ERRORS | {"provider": "mimir"},
+        "UnknownTemplate": {"name": "d", "template": "drift", "below": "1", "provider": "broken"},
+        "InvalidQuery": {"name": "d", "query": "max(up)", "below": "1", "provider": "broken"},
+        "QueryNotAllowed": {"name": "d", "query": "max(up{$selector})", "below": "1"},
+    }
+    for reason, objective in wrong.items():
+        await ns.apply(routed(ns, "1.0.0", objective))
+        await ns.until(reason, lambda s, reason=reason: condition(s, "MetricsReady") == ("False", reason), 20)
+    await ns.healthy("1.0.0")

@@ -1,0 +1,491 @@
+"""How many questions go to whom, and that nobody waits for anybody else's answer. Time only moves by hand."""
+
+import asyncio
+import random
+from dataclasses import replace
+
+import pytest
+
+from fairway.core.verdict import ObjectivePlan, QueryPlan, Question, SeriesMatcher
+from fairway.engine.analysis import Analysis
+from fairway.ports import Endpoint, MetricsError, QueryRefusedError, TooLargeError
+from tests.fakes.prometheus import Clock, Pod, World
+
+FAILURE = (SeriesMatcher("status", "=~", "5.."),)
+ERRORS = ObjectivePlan("errors", "errors", "requests_total", (), FAILURE, 0.01, min_requests=300, text="1%")
+SLOW = ObjectivePlan("latency", "latency", "seconds", (), (), 0.02, edge=0.05, min_requests=150, text="p98 50ms")
+DRIFT = QueryPlan("drift", "max(drift{$selector})", scoped=False, below=0.2, text="below 0.2")
+SINCE = 1000.0
+KEY = ("ml", "churn")
+MINUTE = 60.0
+
+
+def question(name="churn", **more):
+    asked = Question(("ml", name), "run-1", "b", "a", (ERRORS,), since=SINCE, weight=5)
+    return replace(asked, **more)
+
+
+def pods(name="churn", *, bad=0.0, rate=95, start=0.0, end=1200.0, phase=3.0, **more):
+    stable = Pod(f"{name}-a-x-1", phase=phase, **more).serve(start, end, rate, 0.001)
+    candidate = Pod(f"{name}-b-x-1", phase=phase, **more).serve(SINCE, end, 5, bad)
+    return [stable, candidate]
+
+
+class Lab:
+    """A clock, some providers with a world each, and an analysis that asks them."""
+
+    def __init__(self, *inhabitants, providers=("main",), now=SINCE, interval=5.0, label=None, **more):
+        self.clock = Clock(now)
+        self.worlds = {name: World(self.clock, list(inhabitants)) for name in providers}
+        endpoints = [Endpoint(name, world, interval, label) for name, world in self.worlds.items()]
+        self.told = []
+        self.analysis = Analysis(endpoints, self.clock, self.told.append, **more)
+
+    @property
+    def world(self):
+        return self.worlds["main"]
+
+    async def until(self, end, stop=lambda: False):
+        """Poll as run() does, jumping from one due time to the next."""
+        while self.clock.time < end and not stop():
+            seconds = await self.analysis.poll()
+            self.clock.time = min(end, self.clock.time + (seconds if seconds is not None else end))
+        return self
+
+    def reading(self, key=KEY, run="run-1"):
+        return self.analysis.reading(key, run)
+
+    def state(self, key=KEY):
+        reading = self.reading(key)
+        return reading.state if reading else None
+
+
+# --- how many questions ---------------------------------------------------------------------------------------------
+
+
+async def queries_per_interval(runs, phases):
+    """Open some runs, let them settle, and count what is asked about their errors in four scrape intervals."""
+    names = [f"m{i}" for i in range(runs)]
+    lab = Lab(*(pod for name in names for pod in pods(name, rate=1, start=950, end=1040, phase=next(phases))))
+    for name in names:
+        lab.analysis.ask(question(name))
+    await lab.until(SINCE + 15)
+    before = len(lab.world.asked)
+    await lab.until(SINCE + 35)
+    assert all(lab.reading(("ml", name)).objectives[0].requests > 80 for name in names[:: max(1, runs // 7)])
+    return (len(lab.world.asked) - before) / 4
+
+
+async def test_the_count_of_queries_grows_by_chunks_of_fifty_only():
+    # given pods that are scraped at the same moments
+    one, fifty, many = [await queries_per_interval(runs, iter(lambda: 3.0, None)) for runs in (1, 50, 500)]
+    # then each scrape interval costs one query, and ten for 500 runs
+    assert (one, fifty, many) == (1, 1, 10)
+
+
+async def test_pods_that_are_scraped_at_all_moments_cost_a_few_more_and_no_more_than_that():
+    dice = random.Random(5)
+
+    def phases():
+        while True:
+            yield dice.random() * 5
+
+    one, fifty, many = [await queries_per_interval(runs, phases()) for runs in (1, 50, 200)]
+    # then at most four moments per interval, and four chunks' worth of models spread over them
+    assert one == 1
+    assert fifty <= 4
+    assert many <= 4 + 4
+
+
+async def test_idle_models_cost_nothing_and_forgotten_ones_no_more():
+    lab = Lab(*pods())
+    assert await lab.analysis.poll() is None
+    lab.analysis.ask(question(queries=(DRIFT,)))
+    await lab.until(SINCE + 10)
+    lab.analysis.forget(KEY)
+    asked = len(lab.world.asked), len(lab.world.queries)
+    await lab.until(SINCE + 30)
+    assert (len(lab.world.asked), len(lab.world.queries)) == asked
+
+
+async def test_a_provider_is_asked_about_its_own_objectives_only():
+    lab = Lab(*pods(), providers=("main", "mimir"))
+    elsewhere = replace(SLOW, provider="mimir")
+    lab.analysis.ask(question(objectives=(ERRORS, elsewhere), queries=(replace(DRIFT, provider="mimir"),)))
+    await lab.until(SINCE + 20)
+    assert {selector.metric for _, selector, _ in lab.world.asked} == {"requests_total"}
+    assert {selector.metric for _, selector, _ in lab.worlds["mimir"].asked} == {"seconds_bucket"}
+    assert lab.world.queries == []
+    assert lab.worlds["mimir"].queries
+
+
+# --- answers that are too large -------------------------------------------------------------------------------------
+
+
+def limited(world, fits):
+    """Let a world answer only what fits."""
+    answer = world.raw
+
+    async def raw(selectors, window):
+        found = await answer(selectors, window)
+        if not fits(selectors[0], found):
+            raise TooLargeError("the answer is larger than 1 MiB")
+        return found
+
+    world.raw = raw
+
+
+async def test_an_answer_over_the_cap_is_halved_down_to_the_one_model_which_is_then_asked_alone():
+    names = [f"m{i}" for i in range(8)]
+    lab = Lab(*(pod for name in names for pod in pods(name)))
+    limited(lab.world, lambda selector, _: "m3-" not in str(selector.matchers))
+    for name in names:
+        lab.analysis.ask(question(name))
+    await lab.until(SINCE + 20)
+    reading = lab.reading(("ml", "m3"))
+    assert (reading.state, reading.cause) == ("NoData", "TooManySeries")
+    assert {lab.state(("ml", name)) for name in names if name != "m3"} == {"Undecided"}
+    # when it is asked again, then the others' answers are no longer spoiled by it
+    before = len(lab.world.asked)
+    await lab.until(SINCE + 20 + MINUTE)
+    assert len(lab.world.asked) - before <= 12 + 3
+
+
+async def test_chunks_become_as_small_as_answers_must_be_and_grow_again():
+    names = [f"m{i}" for i in range(40)]
+    lab = Lab(*(pod for name in names for pod in pods(name, rate=1)))
+    most = 40  # series
+    limited(lab.world, lambda _, found: len(found) <= most)
+    for name in names:
+        lab.analysis.ask(question(name))
+    await lab.until(SINCE + 30)
+    before = len(lab.world.asked)
+    await lab.until(SINCE + 30 + MINUTE)
+    # then it does not try the whole in vain each time: five of eight models would be least
+    assert len(lab.world.asked) - before <= 12 * 8
+    assert {lab.state(("ml", name)) for name in names} == {"Undecided"}
+    most = 10**6
+    await lab.until(SINCE + 30 + 4 * MINUTE)
+    before = len(lab.world.asked)
+    await lab.until(SINCE + 30 + 5 * MINUTE)
+    assert len(lab.world.asked) - before <= 13
+
+
+# --- S29: providers that fail ---------------------------------------------------------------------------------------
+
+
+async def test_s29_a_provider_that_hangs_delays_neither_other_objectives_nor_other_models():
+    # given a drift provider that hangs, a model that needs it too, and one that does not
+    lab = Lab(*pods(bad=0.5), *pods("other", bad=0.5), providers=("main", "drift"), pause=None)
+    hanging = asyncio.Event()
+
+    async def hang(*_):
+        await hanging.wait()
+        raise MetricsError("no answer within 5s")
+
+    lab.worlds["drift"].raw = lab.worlds["drift"].query = hang
+    far = replace(ERRORS, name="far", provider="drift"), replace(DRIFT, provider="drift")
+    lab.analysis.ask(question(objectives=(ERRORS, far[0]), queries=(far[1],)))
+    lab.analysis.ask(question("other"))
+
+    async def pause(seconds):
+        lab.clock.time += min(seconds or 0.0, 1.0)
+        await asyncio.sleep(0)
+
+    lab.analysis._pause = pause
+    running = asyncio.ensure_future(lab.analysis.run())
+    async with asyncio.timeout(20):
+        while lab.clock.time < SINCE + 20:
+            await asyncio.sleep(0)
+    # then the other model is found out at its own pace, and the hanging questions were asked once each
+    assert lab.state(("ml", "other")) == "Regressed"
+    track = lab.analysis._open[KEY].tracks["errors"]
+    assert track.evidence.fired
+    # when the answers fail at last
+    hanging.set()
+    async with asyncio.timeout(20):
+        while lab.state() is None:
+            await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    # then the regression stands: a provider that fails vetoes nothing
+    assert lab.state() == "Regressed"
+
+
+async def test_one_question_that_gets_lost_is_no_news_and_two_in_a_row_are():
+    lab = Lab(*pods())
+    lab.analysis.ask(question(queries=(DRIFT,)))
+    lab.world.numbers = lambda _: [0.1]
+    await lab.until(SINCE + 12)
+    assert lab.state() == "Undecided"
+    lab.world.failure = MetricsError("HTTP 500")
+    told = len(lab.told)
+    await lab.until(SINCE + 60, stop=lambda: lab.analysis._open[KEY].tracks["errors"].failures == 1)
+    assert lab.state() == "Undecided"
+    assert len(lab.told) == told
+    # when the next one fails, too
+    await lab.until(SINCE + 60, stop=lambda: lab.analysis._open[KEY].tracks["errors"].failures == 2)
+    assert lab.state() == "ProviderError"
+    # and when it answers again
+    lab.world.failure = None
+    await lab.until(lab.clock.time + 6)
+    assert lab.state() == "Undecided"
+
+
+async def test_a_provider_that_fails_is_asked_less_and_less_often():
+    lab = Lab(*pods())
+    lab.world.failure = MetricsError("HTTP 500")
+    lab.analysis.ask(question())
+    await lab.until(SINCE + 300)
+    assert len(lab.world.asked) <= 32
+
+
+# --- whose series ---------------------------------------------------------------------------------------------------
+
+
+class Labelled(World):
+    """A world whose series have a label for the revision, and none for the pod."""
+
+    async def raw(self, selectors, window):
+        found = []
+        for selector in selectors:
+            rest = tuple(m for m in selector.matchers if m.label != "model_revision")
+            (asked,) = [m for m in selector.matchers if m.label == "model_revision"]
+            self.asked.append((self.clock.now(), selector, window))
+            plain = await World.raw(replace_asked(self), [replace(selector, matchers=rest)], window)
+            found += [relabelled(s) for s in plain if relabelled(s).labels["model_revision"] in asked.value.split("|")]
+        return found
+
+
+def replace_asked(world):
+    return World(world.clock, world.pods)
+
+
+def relabelled(series):
+    labels = dict(series.labels)
+    revision = labels.pop("pod").split("-")[1]
+    return replace(series, labels=labels | {"model_revision": revision})
+
+
+async def test_a_revision_label_takes_the_place_of_the_pods_names():
+    # given two pods of each revision, and a provider whose series do not name them
+    inhabitants = [Pod(f"churn-{r}-x-{i}", phase=i).serve(0, 1200, 40, 0.001) for r in "a" for i in (1, 2)]
+    inhabitants += [Pod(f"churn-b-x-{i}", phase=i).serve(SINCE, 1200, 5, 0.5) for i in (1, 2)]
+    lab = Lab(*inhabitants, label="model_revision")
+    world = Labelled(lab.clock, inhabitants)
+    endpoint = Endpoint("main", world, 5.0, "model_revision")
+    lab.analysis = Analysis([endpoint], lab.clock, lab.told.append)
+    lab.analysis.ask(question(queries=(DRIFT,)))
+    await lab.until(SINCE + 22)
+    # then both pods of the candidate are counted, each once
+    errors = lab.reading().objectives[0]
+    assert errors.state == "Regressed"
+    assert errors.requests >= 2 * 5 * 10
+    assert next(m for m in world.asked[0][1].matchers if m.op == "=~" and m.label == "model_revision").value == "a|b"
+    assert world.queries[0][1] == 'max(drift{namespace="ml",model_revision="b"})'
+
+
+# --- queries --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_query_is_asked_once_per_scrape_interval_about_the_candidate():
+    lab = Lab(*pods())
+    lab.world.numbers = lambda _: [0.1]
+    lab.analysis.ask(question(objectives=(), queries=(DRIFT,)))
+    await lab.until(SINCE + 60)
+    assert len(lab.world.queries) == pytest.approx(12, abs=1)
+    assert lab.world.queries[0][1] == 'max(drift{namespace="ml",pod=~"churn-b-.*"})'
+    assert lab.state() == "Healthy"
+    assert lab.reading().sufficient
+    assert lab.reading().message == "drift: 0.1 (limit below 0.2), 0 of the last 4 answers break it"
+
+
+async def test_three_breaches_of_the_last_four_regress_and_two_do_not():
+    answers = iter([0.1, 0.3, 0.1, 0.3, 0.1, 0.1, 0.3, 0.3, 0.3])
+    states = []
+    lab = Lab(*pods())
+    lab.world.numbers = lambda _: [next(answers)]
+    lab.analysis.ask(question(objectives=(), queries=(DRIFT,)))
+    for _ in range(9):
+        await lab.until(lab.clock.time + 5)
+        states.append(lab.state())
+    assert states[:3] == ["Undecided"] * 3
+    assert "Regressed" not in states[:8]
+    assert states[8] == "Regressed"
+    assert "0.3 (limit below 0.2), 3 of the last 4 answers break it" in lab.reading().message
+
+
+async def test_a_regression_by_a_query_stays_while_the_run_is_paused():
+    lab = Lab(*pods())
+    lab.world.numbers = lambda _: [1.0]
+    lab.analysis.ask(question(objectives=(), queries=(DRIFT,)))
+    await lab.until(SINCE + 20)
+    lab.world.numbers = lambda _: [0.0]
+    await lab.until(SINCE + 60)
+    assert lab.state() == "Regressed"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "says"),
+    [
+        ([], "no value"),
+        ([float("nan")], "NaN"),
+        ([float("inf")], "Inf"),
+        ([-float("inf")], "Inf"),
+        ([0.1, 0.2], "2 series where one is due"),
+    ],
+)
+async def test_an_answer_that_is_no_number_is_no_data(numbers, says):
+    lab = Lab(*pods())
+    lab.world.numbers = lambda _: numbers
+    lab.analysis.ask(question(objectives=(), queries=(DRIFT,)))
+    # then at first it may pass by itself: the candidate has hardly been scraped
+    await lab.until(SINCE + 20)
+    assert lab.state() == "Undecided"
+    await lab.until(SINCE + 40)
+    assert (lab.state(), lab.reading().cause) == ("NoData", "NoValue")
+    assert says in lab.reading().message
+    # and it goes on by itself
+    lab.world.numbers = lambda _: [0.1]
+    await lab.until(SINCE + 65)
+    assert lab.state() == "Healthy"
+
+
+async def test_one_answer_without_a_number_is_no_news():
+    lab = Lab(*pods())
+    answers = iter([[0.1], [0.1], [0.1], [0.1], [float("nan")], [0.1], [float("nan")], [0.1], *[[0.1]] * 20])
+    lab.world.numbers = lambda _: next(answers)
+    lab.analysis.ask(question(objectives=(), queries=(DRIFT,)))
+    await lab.until(SINCE + 17)
+    states = set()
+    while lab.clock.time < SINCE + 60:
+        await lab.until(lab.clock.time + 2)
+        states.add(lab.state())
+    assert states == {"Healthy"}
+
+
+async def test_answers_from_before_a_long_outage_do_not_count():
+    lab = Lab(*pods())
+    lab.world.numbers = lambda _: [0.3]
+    lab.analysis.ask(question(objectives=(), queries=(DRIFT,)))
+    await lab.until(SINCE + 9)
+    lab.world.failure = MetricsError("HTTP 500")
+    await lab.until(SINCE + 100)
+    lab.world.failure = None
+    gauge = lab.analysis._open[KEY].gauges["drift"]
+    await lab.until(lab.clock.time + 20, stop=lambda: gauge.answers.latest[-1][0] > SINCE + 100)
+    assert len(gauge.answers.latest) == 1
+    assert lab.state() == "Undecided"
+
+
+async def test_a_query_that_the_provider_refuses_says_so_and_stops_nobody_else():
+    lab = Lab(*pods(bad=0.5), *pods("other"))
+    lab.world.numbers = lambda promql: refuse() if "churn" in promql else [0.1]
+
+    def refuse():
+        raise QueryRefusedError("HTTP 422: the provider refuses the query")
+
+    lab.analysis.ask(question(objectives=(), queries=(DRIFT,)))
+    lab.analysis.ask(question("other", objectives=(), queries=(DRIFT,)))
+    await lab.until(SINCE + 30)
+    assert (lab.state(), lab.reading().cause) == ("NoData", "InvalidQuery")
+    assert "HTTP 422" in lab.reading().message
+    assert lab.state(("ml", "other")) == "Healthy"
+
+
+async def test_what_a_model_owner_wrote_goes_through_the_parser_and_an_admins_template_does_not():
+    seen = []
+
+    def scoped(promql, namespace):
+        seen.append((promql, namespace))
+        return f"checked {promql}"
+
+    lab = Lab(*pods(), scoped=scoped)
+    lab.world.numbers = lambda _: [0.1]
+    lab.analysis.ask(question(objectives=(), queries=(DRIFT, replace(DRIFT, name="own", scoped=True))))
+    await lab.until(SINCE + 2)
+    text = 'max(drift{namespace="ml",pod=~"churn-b-.*"})'
+    assert seen == [(text, "ml")]
+    assert {asked for _, asked in lab.world.queries} == {text, f"checked {text}"}
+
+
+async def test_the_window_grows_with_the_run_up_to_five_minutes():
+    lab = Lab(*pods())
+    lab.world.numbers = lambda _: [0.1]
+    lab.analysis.ask(question(objectives=(), queries=(replace(DRIFT, promql="$window"),)))
+    await lab.until(SINCE + 400)
+    windows = [int(text[:-1]) for _, text in lab.world.queries]
+    assert windows[0] == 60
+    assert windows == sorted(windows)
+    assert windows[-1] == 300
+
+
+async def test_a_question_that_cannot_be_asked_is_answered_at_once_and_never_asked():
+    lab = Lab(*pods())
+    hopeless = replace(DRIFT, problem="there is no metrics provider 'x', only main", cause="UnknownProvider")
+    lab.analysis.ask(question(objectives=(), queries=(hopeless,)))
+    assert (lab.state(), lab.reading().cause) == ("NoData", "UnknownProvider")
+    await lab.until(SINCE + 30)
+    assert lab.world.queries == []
+
+
+# --- looking whether anything can be measured -----------------------------------------------------------------------
+
+LOOK = question(run="preflight/a", candidate="a", stable=None, since=0.0, look=True, weight=100)
+
+
+async def look(*inhabitants, numbers=None, **more):
+    lab = Lab(*inhabitants)
+    lab.world.numbers = numbers
+    lab.analysis.ask(replace(LOOK, **more))
+    await lab.analysis.poll()
+    await lab.until(SINCE + 8)
+    return lab.reading(run="preflight/a"), lab
+
+
+async def test_a_look_sees_what_was_ever_counted_with_one_small_question():
+    # given a model that had its last request an hour ago
+    quiet = Pod("churn-a-x-1").serve(100, 110, 10, 0.0)
+    quiet.requests = [(t - 3600, failed, seconds) for t, failed, seconds in quiet.requests]
+    reading, lab = await look(quiet)
+    assert reading.measured
+    assert reading.objectives[0].requests == 100
+    assert {window for _, _, window in lab.world.asked} == {90.0}
+
+
+async def test_a_look_without_requests_or_without_series_says_which():
+    unborn = Pod("churn-a-x-1").serve(2000, 2010, 10, 0.0)
+    reading, _ = await look(unborn)
+    assert (reading.measured, reading.state) == (False, "NoData")
+    idle = Pod("churn-a-x-1")
+    idle._memo[(False, 0)] = [({"status": "200"}, [1.0], [])]
+    reading, _ = await look(idle)
+    assert (reading.measured, reading.state) == (False, "NoTraffic")
+
+
+async def test_a_look_finds_that_a_bucket_is_missing():
+    reading, _ = await look(Pod("churn-a-x-1", buckets=(0.01, 0.1)).serve(900, 1000, 10, 0.0), objectives=(SLOW,))
+    assert (reading.state, reading.cause) == ("NoData", "NoBucket")
+
+
+async def test_a_look_finds_probes_among_the_requests():
+    pod = Pod("churn-a-x-1").serve(900, 1000, 10, 0.0)
+    every = [r[0] for r in pod.requests]
+    pod._memo[(False, len(pod.requests))] = [
+        ({"status": "200", "handler": "/predict"}, every, every),
+        ({"status": "200", "handler": "/readyz"}, every, every),
+    ]
+    reading, _ = await look(pod, probes=("/metrics", "/readyz"))
+    assert (reading.state, reading.cause) == ("NoData", "CountsProbes")
+    assert 'add {label: handler, op: "!=", value: /readyz} to metrics.series.requests.matchers' in reading.message
+    # and where the run is open nobody looks for them
+    reading, _ = await look(pod)
+    assert reading.measured
+
+
+async def test_a_look_wants_a_number_from_every_query():
+    pod = Pod("churn-a-x-1").serve(900, 1000, 10, 0.0)
+    reading, _ = await look(pod, numbers=lambda _: [0.1], queries=(DRIFT,))
+    assert reading.measured
+    reading, _ = await look(pod, numbers=lambda _: [], queries=(DRIFT,))
+    assert (reading.measured, reading.state, reading.cause) == (False, "NoData", "NoValue")
