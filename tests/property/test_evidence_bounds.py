@@ -21,10 +21,10 @@ from fairway.core.evidence import (
     Spread,
     absolute,
     bar,
-    log_mean,
     log_ratio,
     weigh,
 )
+from fairway.core.mixture import log_mean
 from fairway.core.verdict import ObjectivePlan, Question
 
 ERRORS = ObjectivePlan("errors", "errors", "m", (), (), 0.01)

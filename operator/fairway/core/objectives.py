@@ -136,8 +136,8 @@ def prefixes(question: Question) -> dict[Side, str]:
     """Return how the names of the pods of each revision begin."""
     name = question.key[1]
     found: dict[Side, str] = {"candidate": f"{name}-{question.candidate}-"}
-    if question.stable:
-        found["stable"] = f"{name}-{question.stable}-"
+    if question.beside:
+        found["stable"] = f"{name}-{question.beside}-"
     return found
 
 

@@ -94,8 +94,8 @@ class Analysis:
         """Open a question, or tell news about an open one. The same run goes on; another starts from its checkpoint."""
         known = self._open.get(question.key)
         if known is None or _identity(known.question) != _identity(question):
-            known = self._open[question.key] = _Open(question)
-        known.question = question
+            known = self._open[question.key] = _Open(checkpoint.pinned(question))
+        known.question = replace(question, tests=known.question.tests)
         if [t.objective for t in known.tracks.values()] != list(question.objectives):
             self._plan(known)
 
@@ -125,7 +125,7 @@ class Analysis:
     def _track(self, question: Question, objective: ObjectivePlan, stored: Evidence | None) -> _Track:
         evidence = stored or Evidence()
         tally = Tally(after=max(question.since, evidence.at), resumed=stored is not None, setting=self._setting)
-        track = _Track(objective, tally, evidence, look_back=stored is None and question.stable is not None)
+        track = _Track(objective, tally, evidence, look_back=stored is None and question.beside is not None)
         problem = "no metrics provider is configured" if self._source is None else objective.problem
         if problem:
             track.trouble, track.due, track.asked = Trouble("NoData", problem), float("inf"), True

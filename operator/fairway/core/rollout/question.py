@@ -1,6 +1,7 @@
 """What has to be asked of the metrics about the present state, if anything."""
 
 from fairway.api.runtime import GENERIC_HTTP
+from fairway.api.status import Run
 from fairway.core.objectives import plan
 from fairway.core.rollout.regression import watch_id
 from fairway.core.rollout.situation import Situation
@@ -22,6 +23,8 @@ def question(s: Situation, key: Key) -> Question | None:
             since=status.run.first_weight_at,
             weight=status.candidate.weight,
             checkpoint=status.evidence,
+            split="Router" if s.gateway else "Pods",
+            settled=_settled(s, status.run, status.candidate.weight),
             born=s.created,
         )
     if status.former and status.stable and not status.run:
@@ -33,6 +36,7 @@ def question(s: Situation, key: Key) -> Question | None:
             objectives=_objectives(s, status.stable.revision),
             since=status.former.promoted_at,
             weight=100,
+            former=status.former.revision,
             born=s.created,
         )
     return None
@@ -58,6 +62,13 @@ def preflight(s: Situation, key: Key) -> Question | None:
 def preflight_id(revision: str) -> str:
     """Name of the analysis that only looks whether anything is measured."""
     return f"preflight/{revision}"
+
+
+def _settled(s: Situation, run: Run, weight: int) -> float | None:
+    """Return since when the requests are split as planned."""
+    if run.stage != "Observing" or run.unconfirmed or weight != run.weight:
+        return None
+    return run.since + (s.policy.settle if s.gateway else 0.0)
 
 
 def _objectives(s: Situation, revision: str) -> tuple[ObjectivePlan, ...]:
