@@ -8,7 +8,7 @@ import pytest
 from fairway.core import checkpoint
 from fairway.core.counters import Count
 from fairway.core.counts import Interval
-from fairway.core.evidence import MULTIPLIERS, Evidence, Spread, absolute, against, bar, is_fine, log_ratio, weigh
+from fairway.core.evidence import MULTIPLIERS, Evidence, Pair, Spread, absolute, against, bar, is_fine, log_ratios, weigh
 from fairway.core.judgement import Case, Trouble, judge
 from fairway.core.shares import Shares
 from fairway.core.verdict import ObjectivePlan, Question
@@ -199,7 +199,7 @@ def test_fractions_and_empty_intervals_are_fine():
     evidence = grown((0.5, 0.25, 3.5, 0.0), (0, 0, 0, 0))
     assert math.isfinite(against(evidence, ERRORS, bar(ASKED)))
     assert absolute(Evidence(), 0.0) == 0.0
-    assert log_ratio(Count(10, 0), Count(10, 0), 1.5, 3.0) == 0.0
+    assert log_ratios(Pair(10, 0, 10, 0), 1.5, (2.0,)) == [0.0]
 
 
 # --- the sample ratio ---------------------------------------------------------------------------------------------

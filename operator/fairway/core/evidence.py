@@ -16,8 +16,8 @@ non-negative supermartingales under their nulls, at every rate and with unequal 
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from fairway.core.counters import Count
 from fairway.core.counts import Interval
@@ -42,6 +42,15 @@ _HISTORY = 180
 _NOTHING = (0.0,) * len(MULTIPLIERS)
 
 
+class Pair(NamedTuple):
+    """One interval's requests and bad requests, of the candidate and of stable."""
+
+    n_c: float
+    e_c: float
+    n_s: float
+    e_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
     """How bursty stable is: moments of its bad requests per scrape over about the last 180 scrapes."""
@@ -59,8 +68,8 @@ class Spread:
     def phi(self) -> float:
         """Variance over mean, at least 1 and 1 without bad requests: the dispersion of a quasi-Poisson model.
 
-        Log factors are divided by it. It is known before the interval and >= 1, so ``E[F^(1/phi)] <= E[F]^(1/phi) <= 1``
-        (Jensen): the bounds stay valid, and bursts weigh less. McCullagh & Nelder, Generalized Linear Models, 1989, ch. 6.
+        Log factors are divided by it: known before the interval and >= 1, so ``E[F^(1/phi)] <= E[F]^(1/phi) <= 1``
+        (Jensen). The bounds stay valid, and bursts weigh less (McCullagh & Nelder, Generalized Linear Models, 1989).
         """
         if self.count < 2 or self.total <= 0:  # noqa: PLR2004
             return 1.0
@@ -133,59 +142,73 @@ def count_tests(question: Question) -> int:
 
 def weigh(evidence: Evidence, objective: ObjectivePlan, bar: Bar, interval: Interval) -> Evidence:
     """Return the evidence after one more interval."""
-    grown = _counted(evidence, objective, bar, interval) if interval.counted else evidence
+    changed: dict[str, Any] = {}
     if interval.stable.requests > 0:
-        grown = replace(grown, spread=evidence.spread.plus(interval.stable.bad))
+        changed["spread"] = evidence.spread.plus(interval.stable.bad)
+    if not interval.counted:
+        return replace(evidence, **changed)
+    changed |= _seen(evidence, bar, interval)
+    if objective.kind != "latency" or evidence.warm >= COLD_INTERVALS:
+        changed |= _bets(evidence, objective, interval)
+    grown = replace(evidence, **changed)
     fires = in_two_scrapes(grown, interval.scrape) and against(grown, objective, bar) >= bar.needed
-    return replace(grown, fired=grown.fired or fires)
+    return replace(grown, fired=True) if fires and not grown.fired else grown
 
 
-def _counted(evidence: Evidence, objective: ObjectivePlan, bar: Bar, interval: Interval) -> Evidence:
-    candidate, stable = interval.candidate, interval.stable
-    seen = replace(evidence, at=interval.end, shares=evidence.shares.plus(interval, bar.weight, bar.settled))
-    if candidate.requests > 0:
-        seen = replace(seen, warm=evidence.warm + 1, traffic_at=interval.end)
-    if objective.kind == "latency" and evidence.warm < COLD_INTERVALS:
-        return seen
-    phi = evidence.spread.phi
-    capped = replace(candidate, bad=min(candidate.bad, max(3, math.ceil(0.25 * candidate.requests))))
-    strict = replace(candidate, bad=candidate.strict), replace(stable, bad=stable.strict)
-    return replace(
-        seen,
-        candidate=evidence.candidate + candidate,
-        stable=evidence.stable + stable,
-        hits=evidence.hits + capped.bad / phi,
-        load=evidence.load + candidate.requests / phi,
-        regressed=_bet(evidence.regressed, (capped, stable), R_REGRESSED, MULTIPLIERS, phi),
-        relative=_bet(evidence.relative or _NOTHING, (capped, stable), objective.relative, MULTIPLIERS, phi),
-        fine=_bet(evidence.fine, strict, R_BAD, OK_MULTIPLIERS, phi),
-        bad_from=interval.bad_from if evidence.bad_from is None else evidence.bad_from,
-        bad_to=interval.bad_to or evidence.bad_to,
-    )
+def _seen(evidence: Evidence, bar: Bar, interval: Interval) -> dict[str, Any]:
+    """Return what every counted interval tells, cold ones too."""
+    seen = {"at": interval.end, "shares": evidence.shares.plus(interval, bar.weight, bar.settled)}
+    if interval.candidate.requests > 0:
+        seen |= {"warm": evidence.warm + 1, "traffic_at": interval.end}
+    return seen
 
 
-def _bet(
-    logs: tuple[float, ...], counts: tuple[Count, Count], bound: float | None, multipliers: Sequence[float], phi: float
+def _bets(evidence: Evidence, objective: ObjectivePlan, interval: Interval) -> dict[str, Any]:
+    """Multiply every test by the interval's likelihood ratios, to the power of 1/phi."""
+    candidate, stable, phi = interval.candidate, interval.stable, evidence.spread.phi
+    # Fewer bad requests weaken a test against the candidate, and so its bound holds with the cap; M_ok goes without.
+    capped = Pair(candidate.requests, min(candidate.bad, _cap(candidate.requests)), stable.requests, stable.bad)
+    strict = Pair(candidate.requests, candidate.strict, stable.requests, stable.strict)
+    relative: tuple[float, ...] = ()
+    if objective.relative is not None:
+        relative = _add(evidence.relative or _NOTHING, capped, objective.relative, MULTIPLIERS, phi)
+    return {
+        "candidate": evidence.candidate + candidate,
+        "stable": evidence.stable + stable,
+        "hits": evidence.hits + capped.e_c / phi,
+        "load": evidence.load + capped.n_c / phi,
+        "regressed": _add(evidence.regressed, capped, R_REGRESSED, MULTIPLIERS, phi),
+        "relative": relative,
+        "fine": _add(evidence.fine, strict, R_BAD, OK_MULTIPLIERS, phi),
+        "bad_from": interval.bad_from if evidence.bad_from is None else evidence.bad_from,
+        "bad_to": interval.bad_to or evidence.bad_to,
+    }
+
+
+def _cap(requests: float) -> float:
+    """Return how many bad requests of one interval may speak against the candidate."""
+    return max(3, math.ceil(0.25 * requests))
+
+
+def _add(
+    logs: tuple[float, ...], pair: Pair, null: float, multipliers: tuple[float, ...], phi: float
 ) -> tuple[float, ...]:
-    """Add an interval's log likelihood ratios; one without requests on either side tells nothing about a ratio."""
-    if bound is None:
-        return ()
-    if counts[0].requests <= 0 or counts[1].requests <= 0:
+    """Add an interval to products of likelihood ratios; one without requests on either side tells nothing."""
+    if pair.n_c <= 0 or pair.n_s <= 0 or pair.e_c + pair.e_s == 0:
         return logs
-    return tuple(
-        log + log_ratio(counts[0], counts[1], bound, bound * multiplier) / phi
-        for log, multiplier in zip(logs, multipliers, strict=True)
-    )
+    ratios = log_ratios(pair, null, multipliers)
+    return tuple([log + ratio / phi for log, ratio in zip(logs, ratios, strict=True)])
 
 
-def log_ratio(candidate: Count, stable: Count, null: float, alternative: float) -> float:
-    """Return ln LR(alternative, null) of one interval, both being risk ratios candidate/stable.
+def log_ratios(pair: Pair, null: float, multipliers: tuple[float, ...]) -> list[float]:
+    """Return ln LR(null * r, null) of one interval for each multiplier r, all being risk ratios candidate/stable.
 
     ``(theta(R1)/theta(R0))^e_c ((1-theta(R1))/(1-theta(R0)))^e_s``, the binomial coefficients cancel [LM22, TLG24].
     """
-    shared = math.log(candidate.requests * null + stable.requests)
-    shared -= math.log(candidate.requests * alternative + stable.requests)
-    return candidate.bad * math.log(alternative / null) + (candidate.bad + stable.bad) * shared
+    n_c, e_c, n_s, e_s = pair
+    risk, bad = n_c * null, e_c + e_s
+    before = math.log(risk + n_s)
+    return [e_c * math.log(r) + bad * (before - math.log(risk * r + n_s)) for r in multipliers]
 
 
 # --- reading ----------------------------------------------------------------------------------------------------
