@@ -9,8 +9,7 @@ from fairway.ports import ClusterError
 from tests.fakes.world import Behaviour, Killed, World
 
 FIRED = {"value": "50%", "stable_value": "0.1%", "requests": 40, "log10_evidence": 9.1}
-SAID = "errors: 50% vs 0.1% stable (limit 1%), evidence 10^9.1 of 10^3.3, 40 requests"
-BAD = (ObjectiveReading("errors", "Regressed", "1%", message=SAID, **FIRED),)
+BAD = (ObjectiveReading("errors", "Regressed", "1%", **FIRED),)
 
 
 def spec(version: str, *, judged: bool = True, **rollout: Any) -> dict[str, Any]:

@@ -7,9 +7,17 @@ from fairway.core.verdict import ObjectiveReading, Reading
 MOST = 400
 
 
+def objective_words(objective: ObjectiveReading) -> str:
+    """One line: value, stable's value, limit, evidence, requests."""
+    value = objective.value or "no value yet"
+    beside = f" vs {objective.stable_value} stable" if objective.stable_value else ""
+    evidence = f"evidence 10^{objective.log10_evidence:.1f} of 10^{objective.log10_needed:.1f}"
+    return f"{objective.name}: {value}{beside} (limit {objective.limit}), {evidence}, {objective.requests} requests"
+
+
 def regression_words(reading: Reading) -> str:
     """Return the objectives that fired, with their numbers."""
-    fired = [o.message or o.name for o in reading.objectives if o.state == "Regressed" and not o.dry_run]
+    fired = [o.message or objective_words(o) for o in reading.objectives if o.state == "Regressed" and not o.dry_run]
     return one_line("; ".join(fired) or reading.message or "an objective was breached", MOST)
 
 
