@@ -3,9 +3,10 @@
 import asyncio
 import json
 import math
+import operator
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, pairwise
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -136,22 +137,20 @@ def _parse(body: bytes) -> list[RawSeries]:
         if data["resultType"] != "matrix":
             raise MetricsError("the answer is not a list of raw samples")
         return [_series(item) for item in data["result"]]
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise MetricsError("the answer has an unexpected form") from None
 
 
 def _series(item: dict[str, Any]) -> RawSeries:
     """Read one series; native histograms have no ``values`` and come out empty."""
-    samples = tuple((_time(at), float(value)) for at, value in item.get("values", ()))
-    if any(later[0] <= earlier[0] for earlier, later in pairwise(samples)):
-        raise ValueError("samples out of order")
-    return RawSeries({str(k): str(v) for k, v in item["metric"].items()}, samples)
-
-
-def _time(at: Any) -> float:
-    if not isinstance(at, (int, float)) or not math.isfinite(at):
+    values = item.get("values", ())
+    times = [at for at, _ in values]
+    if not all(map(math.isfinite, times)):  # a TypeError for what is no number, an OverflowError for what is too large
         raise ValueError("not a time")
-    return float(at)
+    if any(map(operator.le, times[1:], times)):
+        raise ValueError("samples out of order")
+    labels = {str(k): str(v) for k, v in item["metric"].items()}
+    return RawSeries(labels, tuple(zip(times, [float(value) for _, value in values], strict=True)))
 
 
 def _refuse(constant: str) -> NoReturn:

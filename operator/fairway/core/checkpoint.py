@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import astuple, replace
+from dataclasses import replace
 
 from fairway.core.counters import Count
 from fairway.core.evidence import MULTIPLIERS, OK_MULTIPLIERS, Evidence, Spread, count_tests
@@ -54,8 +54,10 @@ def _identity(question: Question) -> str:
 def _packed(evidence: Evidence) -> list[float]:
     times = (evidence.traffic_at, evidence.bad_from, evidence.bad_to)
     ages = [_NEVER if at is None else round(evidence.at - at, 3) for at in times]
-    totals = (*astuple(evidence.candidate), *astuple(evidence.stable), *astuple(evidence.spread))
-    scalars = (*totals, evidence.hits, evidence.load, evidence.warm, int(evidence.fired), *astuple(evidence.shares))
+    spread, shares = evidence.spread, evidence.shares
+    totals = (*_count(evidence.candidate), *_count(evidence.stable), spread.count, spread.total, spread.squares)
+    scalars = (*totals, evidence.hits, evidence.load, evidence.warm, int(evidence.fired))
+    scalars += shares.weight, shares.candidate, shares.stable
     logs = (*evidence.regressed, *evidence.fine, *evidence.relative)
     return [round(evidence.at, 3), *ages, *(_short(n, 3) for n in scalars), *(_short(log, 2) for log in logs)]
 
@@ -83,6 +85,10 @@ def _unpacked(numbers: list[float]) -> Evidence:
         fine=tuple(logs[_LOGS[0] : sum(_LOGS)]),
         relative=tuple(logs[sum(_LOGS) :]),
     )
+
+
+def _count(count: Count) -> tuple[float, float, float]:
+    return count.requests, count.bad, count.strict
 
 
 def _short(number: float, digits: int) -> float:

@@ -27,6 +27,7 @@ from fairway.core.verdict import ObjectivePlan, Question
 
 MULTIPLIERS = (1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 100.0)
 """Alternatives of the tests against a candidate, as multiples of the null's bound: a finite mixture [J22]."""
+_LN_MULTIPLIERS = tuple(map(math.log, MULTIPLIERS))
 R_REGRESSED = 1.5
 """``below`` tests a risk ratio over this, beside the rate over the limit."""
 R_BAD = 2.0
@@ -244,7 +245,8 @@ def absolute(evidence: Evidence, limit: float) -> float:
 
     The likelihood ratio of two Poisson rates [W45] bounds that of Bernoulli counts, mixed over r_j [LSS22].
     """
-    return log_mean([evidence.hits * math.log(r) - evidence.load * limit * (r - 1) for r in MULTIPLIERS])
+    hits, expected = evidence.hits, evidence.load * limit
+    return log_mean([hits * ln_r - expected * (r - 1) for r, ln_r in zip(MULTIPLIERS, _LN_MULTIPLIERS, strict=True)])
 
 
 def is_fine(evidence: Evidence, objective: ObjectivePlan) -> bool:

@@ -102,7 +102,7 @@ def _reading(question: Question, case: Case, now: float) -> ObjectiveReading:
 
 def _limit(objective: ObjectivePlan, evidence: Evidence, terms: Bar) -> str:
     """Return the limit that the strongest test is about."""
-    if beyond(evidence, objective, terms) > below(evidence, objective, terms):
+    if objective.relative and beyond(evidence, objective, terms) > below(evidence, objective, terms):
         return f"{objective.relative:g}x stable"
     return objective.text
 

@@ -53,8 +53,9 @@ class Shares:
     def mismatch(self) -> bool:
         """Whether either revision's share is surely outside half to twice its weight."""
         share = self.share
-        if share is None or self.log_e_value < CERTAIN:
+        if share is None:
             return False
         weight = self.weight / 100
         pairs = ((share, weight), (1 - share, 1 - weight))
-        return any(not expected / FACTOR <= seen <= expected * FACTOR for seen, expected in pairs)
+        is_strange = any(not expected / FACTOR <= seen <= expected * FACTOR for seen, expected in pairs)
+        return is_strange and self.log_e_value >= CERTAIN
