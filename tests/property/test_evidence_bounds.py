@@ -152,7 +152,9 @@ def test_products_in_log_space_are_products_of_fractions():
     for r in MULTIPLIERS:
         result = Fraction(1)
         for n_c, e_c, n_s, e_s in PAIRS:
-            theta0, theta1 = (Fraction(n_c) * risk / (n_c * risk + n_s) for risk in (Fraction(3, 2), Fraction(3 * r) / 2))
+            theta0, theta1 = (
+                Fraction(n_c) * risk / (n_c * risk + n_s) for risk in (Fraction(3, 2), Fraction(3 * r) / 2)
+            )
             result *= (theta1 / theta0) ** e_c * ((1 - theta1) / (1 - theta0)) ** e_s
         exact.append(result)
     sums = [sum(log_ratios(pair, 1.5, MULTIPLIERS)[k] for pair in PAIRS) for k in range(len(MULTIPLIERS))]

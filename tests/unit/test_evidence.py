@@ -8,7 +8,18 @@ import pytest
 from fairway.core import checkpoint
 from fairway.core.counters import Count
 from fairway.core.counts import Interval
-from fairway.core.evidence import MULTIPLIERS, Evidence, Pair, Spread, absolute, against, bar, is_fine, log_ratios, weigh
+from fairway.core.evidence import (
+    MULTIPLIERS,
+    Evidence,
+    Pair,
+    Spread,
+    absolute,
+    against,
+    bar,
+    is_fine,
+    log_ratios,
+    weigh,
+)
 from fairway.core.judgement import Case, Trouble, judge
 from fairway.core.shares import Shares
 from fairway.core.verdict import ObjectivePlan, Question

@@ -122,9 +122,7 @@ class Tally:
             scrapes.setdefault(pod, []).append(scrape)
         for pod, offered in scrapes.items():
             if self._scrapes.get(pod) not in offered:
-                self._scrapes[pod] = max(
-                    offered, key=lambda scrape: _newest(targets[pod, scrape])
-                )
+                self._scrapes[pod] = max(offered, key=lambda scrape: _newest(targets[pod, scrape]))
         return {target: members for target, members in targets.items() if self._scrapes[target[0]] == target[1]}
 
     def _first_sight(self, pod: str, first: float, earliest: float) -> float:

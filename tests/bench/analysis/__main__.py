@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench.analysis.measure import Result, measure
@@ -13,13 +14,13 @@ from tests.bench.analysis.scenario import BOUNDARY, BROKEN, HEALTHY, NULLS, Scen
 TARGET = Path("build/analysis.json")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run; the exit code says whether a good candidate was rolled back."""
     parser = argparse.ArgumentParser(prog="bench-analysis", description=__doc__)
     parser.add_argument("--runs", type=int, default=400, help="runs of each scenario")
     parser.add_argument("--more", type=int, default=2000, help="runs of each null and each boundary")
     parser.add_argument("--to", type=Path, default=TARGET, help="where the JSON goes")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     started = time.monotonic()
     healthy = _all(HEALTHY, asked.runs) + _all(NULLS, asked.more)
     broken, edges = _all(BROKEN, asked.runs), _all(BOUNDARY, asked.more)

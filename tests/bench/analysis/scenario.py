@@ -52,7 +52,15 @@ class Scenario:
         objectives = (self.plan, *(replace(OTHER, name=f"other-{k}") for k in range(self.others)))
         stable, former = (None, "a") if self.alone else ("a", None)
         return Question(
-            ("ml", "churn"), "r1", "b", stable, objectives, since=0.0, weight=self.weight, alpha=self.alpha, former=former
+            ("ml", "churn"),
+            "r1",
+            "b",
+            stable,
+            objectives,
+            since=0.0,
+            weight=self.weight,
+            alpha=self.alpha,
+            former=former,
         )
 
 
