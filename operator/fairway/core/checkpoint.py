@@ -56,8 +56,8 @@ def _packed(evidence: Evidence) -> list[float]:
     ages = [_NEVER if at is None else round(evidence.at - at, 3) for at in times]
     spread, shares = evidence.spread, evidence.shares
     totals = (*_count(evidence.candidate), *_count(evidence.stable), spread.count, spread.total, spread.squares)
-    scalars = (*totals, evidence.hits, evidence.load, evidence.warm, int(evidence.fired))
-    scalars += shares.weight, shares.candidate, shares.stable
+    state = (evidence.hits, evidence.load, evidence.warm, int(evidence.fired))
+    scalars = (*totals, *state, shares.weight, shares.candidate, shares.stable)
     logs = (*evidence.regressed, *evidence.fine, *evidence.relative)
     return [round(evidence.at, 3), *ages, *(_short(n, 3) for n in scalars), *(_short(log, 2) for log in logs)]
 
