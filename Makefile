@@ -109,6 +109,16 @@ coverage: $(ENVIRONMENT) ## Show which branches of a decision no test of the eng
 hunt: $(ENVIRONMENT) ## Drive the engine at random against the invariants, anew each time, for many minutes
 	FAIRWAY_PROPERTY=hunt $(RUN) pytest tests/property/test_engine_machine.py tests/engine/test_mutations.py
 
+# --- measuring --------------------------------------------------------------------------------------------------
+
+.PHONY: bench-analysis
+bench-analysis: $(ENVIRONMENT) ## Simulate good and bad candidates beside threshold rules, into build/analysis.json
+	$(RUN) python -m tests.bench.analysis
+
+.PHONY: bench
+bench: $(ENVIRONMENT) ## Time one evaluation of 500 open runs
+	$(RUN) python -m tests.bench.evaluation
+
 # --- cluster ----------------------------------------------------------------------------------------------------
 
 .PHONY: cluster-up

@@ -149,6 +149,7 @@ SECRET = "s3cret-body"
         (document({"status": "success"}), "unexpected form"),
         (matrix(({"pod": "a"}, [[1, SECRET]])), "unexpected form"),
         (matrix(({"pod": "a"}, [["1", "1"]])), "unexpected form"),
+        (matrix(({"pod": "a"}, [[10**400, "1"]])), "unexpected form"),
         (matrix(({"pod": "a"}, [[2, "1"], [1, "1"]])), "unexpected form"),
         (matrix(({"pod": "a"}, [[1e400, "1"]])), "not plain JSON"),
         (hang, "no answer within 0.3s"),

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from fairway.core import checkpoint
 from fairway.core.verdict import ObjectivePlan, Question, SeriesMatcher
 from fairway.engine.analysis import Analysis
 from fairway.ports import Endpoint, MetricsError, TooLargeError
@@ -90,6 +91,33 @@ async def test_slow_answers_are_found_by_the_histogram():
     await lab.until(1060.0)
     assert lab.state() == "Regressed"
     assert "slower than 50ms" in lab.reading().message
+
+
+async def test_the_watch_window_knows_from_the_former_revision_how_bursty_errors_are():
+    # given a former revision whose failures came in groups until the promotion
+    former = Pod("churn-a-x-1", phase=1.0).serve(0, SINCE, 95, 0.0)
+    former.requests += [(60.0 * k + i / 100, True, 0.02) for k in range(2, 16) for i in range(30)]
+    former.requests.sort()
+    promoted = Pod("churn-b-x-1", phase=3.0).serve(0, 1400.0, 100, 0.001)
+    lab = Lab([former, promoted])
+    watch = question(stable=None, former="a", weight=100)
+    lab.analysis.ask(watch)
+    await lab.until(1030.0)
+    # then the evidence of the window weighs less from its start, and the former revision is no yardstick
+    stored = checkpoint.load(replace(watch, checkpoint=lab.reading().checkpoint))["errors"]
+    assert stored.spread.phi > 10
+    assert stored.load == pytest.approx(stored.candidate.requests / stored.spread.phi, rel=0.1)
+    assert lab.reading().objectives[0].stable_value is None
+
+
+async def test_an_objective_that_joins_an_open_run_moves_no_bar():
+    lab = Lab(pods())
+    lab.analysis.ask(question())
+    await lab.until(1020.0)
+    needed = lab.reading().objectives[0].log10_needed
+    lab.analysis.ask(question(objectives=(ERRORS, SLOW)))
+    await lab.until(1040.0)
+    assert [o.log10_needed for o in lab.reading().objectives] == [needed, needed]
 
 
 async def test_the_numbers_are_what_the_load_saw():

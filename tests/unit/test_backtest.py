@@ -9,7 +9,7 @@ import pytest
 from fairway.__main__ import main
 from fairway.cli.backtest import BacktestError, read, when
 from fairway.cli.backtest_report import sparkline
-from tests.fakes.prometheus import FakePrometheus, Pod, history, matrix, text
+from tests.fakes.prometheus import FakePrometheus, Pod, document, history, matrix, text
 
 START, END = 10_000.0, 10_300.0
 MODEL = """
@@ -108,6 +108,58 @@ spec: {metrics: {series: {requests: {metric: calls_total, failure: [{label: stat
     assert (code, json.loads(out)["verdict"]) == (3, "Regressed")
     code, _, err, _ = await backtest(tmp_path, capsys, history([]), model=model)
     assert (code, "there is no ModelRuntime 'mine'" in err) == (2, True)
+
+
+def drifting(pods: list[Pod], *, after: float):
+    """A provider that also knows one number, which is too high from a moment on; times that were asked go to a list."""
+    recorded, asked = history(pods), []
+
+    async def answer(request):
+        form = {**request.query, **(await request.post())}
+        if "drift" not in form["query"]:
+            return await recorded(request)
+        asked.append((float(form["time"]), form["query"]))
+        value = "0.9" if float(form["time"]) >= START + after else "0.1"
+        result = [{"metric": {}, "value": [float(form["time"]), value]}]
+        return await document({"status": "success", "data": {"resultType": "vector", "result": result}})(request)
+
+    return answer, asked
+
+
+QUERY = "    - {name: drift, query: 'max(drift{$selector})', below: 0.5}\n"
+
+
+async def test_a_query_is_asked_at_each_moment_of_the_past(tmp_path, capsys) -> None:
+    """Given a number that breaks its bound after a minute, then three answers of four decide, as in the operator."""
+    answer, asked = drifting(past(), after=60)
+    code, out, _, _ = await backtest(tmp_path, capsys, answer, "-o", "json", model=MODEL + QUERY)
+    told = json.loads(out)
+    drift = told["objectives"][-1]
+    assert (code, told["verdict"], drift["verdict"], drift["value"]) == (3, "Regressed", "Regressed", "0.9")
+    assert 90 <= told["afterSeconds"] <= 110
+    assert START <= asked[0][0] < asked[-1][0] <= START + 110
+    # and it is held to the namespace and the candidate
+    assert all('namespace="ml"' in query and "churn-bnew-" in query for _, query in asked)
+
+
+async def test_a_template_of_the_operator_cannot_be_replayed(tmp_path, capsys) -> None:
+    query = "    - {name: drift, template: drift, below: 0.5}\n"
+    code, out, _, _ = await backtest(tmp_path, capsys, history(past()), model=MODEL + query)
+    assert code == 4
+    assert "its template is in the operator's configuration" in out
+
+
+async def test_a_query_that_the_provider_refuses_holds(tmp_path, capsys) -> None:
+    recorded = history(past())
+
+    async def answer(request):
+        form = {**request.query, **(await request.post())}
+        return await (text("bad", status=400) if "drift" in form["query"] else recorded)(request)
+
+    code, out, _, _ = await backtest(tmp_path, capsys, answer, model=MODEL + QUERY)
+    assert code == 4
+    assert "NoData: the rollout would have waited" in out
+    assert "HTTP Status Code 400" in out
 
 
 async def test_without_samples_nothing_is_concluded(tmp_path, capsys) -> None:

@@ -8,8 +8,20 @@ import pytest
 from fairway.core import checkpoint
 from fairway.core.counters import Count
 from fairway.core.counts import Interval
-from fairway.core.evidence import MULTIPLIERS, Evidence, Spread, absolute, against, bar, is_fine, log_ratio, weigh
+from fairway.core.evidence import (
+    MULTIPLIERS,
+    Evidence,
+    Pair,
+    Spread,
+    absolute,
+    against,
+    bar,
+    is_fine,
+    log_ratios,
+    weigh,
+)
 from fairway.core.judgement import Case, Trouble, judge
+from fairway.core.shares import Shares
 from fairway.core.verdict import ObjectivePlan, Question
 
 ERRORS = ObjectivePlan("errors", "errors", "m", (), (), 0.01, min_requests=300, text="1%")
@@ -125,6 +137,25 @@ def test_alpha_is_split_over_deciding_tests_and_half_is_kept_for_the_watch_windo
     assert bar(replace(two, stable=None)).needed == pytest.approx(math.log(4000))
 
 
+def test_the_bar_is_pinned_with_the_tests_with_which_the_run_opened():
+    opened = checkpoint.pinned(ASKED)
+    more = replace(ASKED, objectives=(ERRORS, SLOW), tests=opened.tests)
+    assert bar(more) == bar(opened)
+    # also through a restart
+    text = checkpoint.dump(more, {"errors": grown((25, 1, 475, 1))})
+    again = checkpoint.pinned(replace(more, tests=0, checkpoint=text))
+    assert bar(again) == bar(opened)
+    # but another run counts its own
+    assert checkpoint.pinned(replace(more, tests=0, run="r2", checkpoint=text)).tests == 2
+
+
+def test_the_limit_that_is_shown_is_that_of_the_strongest_test():
+    plan = replace(ERRORS, relative=2.0)
+    asked = replace(ASKED, objectives=(plan,))
+    assert "(limit 2x stable)" in verdict(*[(1000, 8, 9000, 9)] * 12, plan=plan, asked=asked).message
+    assert "(limit 1%)" in verdict(*[(1000, 300, 9000, 9)] * 12, plan=replace(plan, relative=20.0), asked=asked).message
+
+
 def test_in_the_watch_window_the_absolute_test_decides_alone():
     watch = replace(ASKED, stable=None, weight=100)
     assert verdict(*[(500, 100, 0, 0)] * 2, asked=watch).state == "Regressed"
@@ -179,7 +210,70 @@ def test_fractions_and_empty_intervals_are_fine():
     evidence = grown((0.5, 0.25, 3.5, 0.0), (0, 0, 0, 0))
     assert math.isfinite(against(evidence, ERRORS, bar(ASKED)))
     assert absolute(Evidence(), 0.0) == 0.0
-    assert log_ratio(Count(10, 0), Count(10, 0), 1.5, 3.0) == 0.0
+    assert log_ratios(Pair(10, 0, 10, 0), 1.5, (2.0,)) == [0.0]
+
+
+# --- the sample ratio ---------------------------------------------------------------------------------------------
+
+ROUTED = replace(ASKED, split="Router", settled=0.0)
+
+
+def test_thirty_percent_at_weight_five_stops_the_promotion_and_never_rolls_back():
+    # given S28: healthy in everything but its share
+    reading = verdict(*[(150, 0, 350, 0)] * 20, asked=ROUTED)
+    assert reading.state == "SampleRatioMismatch"
+    assert not reading.sufficient
+    assert "gets 30% of the requests at weight 5" in reading.message
+    # then what is bad is still taken out
+    assert verdict(*[(150, 75, 350, 0)] * 20, asked=ROUTED).state == "Regressed"
+
+
+def test_a_candidate_that_gets_nothing_is_a_mismatch_before_it_is_no_traffic():
+    assert verdict(*[(0, 0, 500, 0)] * 30, asked=ROUTED).state == "SampleRatioMismatch"
+    assert verdict(*[(0, 0, 1, 0)] * 30, asked=ROUTED).state == "NoTraffic"
+
+
+def test_a_share_within_half_to_twice_its_weight_is_never_a_mismatch():
+    for share in (13, 24):
+        assert not grown(*[(share, 0, 500 - share, 0)] * 1000, asked=replace(ROUTED, weight=4)).shares.mismatch
+    # nor is a strange share that few requests make up
+    assert not grown((3, 0, 7, 0), asked=ROUTED).shares.mismatch
+
+
+def test_stables_share_is_looked_at_too():
+    assert grown(*[(480, 0, 20, 0)] * 10, asked=replace(ROUTED, weight=50)).shares.mismatch
+    assert not grown(*[(350, 0, 150, 0)] * 10, asked=replace(ROUTED, weight=50)).shares.mismatch
+
+
+def test_without_a_router_a_strange_share_is_only_told():
+    reading = verdict(*[(250, 1, 250, 1)] * 100, asked=replace(ROUTED, split="Pods"))
+    assert reading.sufficient
+    assert "gets 50% of the requests at weight 5" in reading.message
+    assert verdict(*[(250, 0, 250, 0)] * 20, asked=replace(ROUTED, split=None)).sufficient
+
+
+def test_a_new_weight_starts_a_new_count_once_it_is_served():
+    # given a run that moves from 5 to 25 at 50 s, whose router follows at once
+    early = grown(*[(25, 0, 475, 0)] * 10, asked=ROUTED)
+    later = [replace(i, end=i.end + 50) for i in intervals(*[(125, 0, 375, 0)] * 10)]
+    moved = replace(ROUTED, weight=25, settled=55.0)
+    evidence = early
+    for interval in later:
+        evidence = weigh(evidence, ERRORS, bar(moved), interval)
+    # then the interval of the change is left out and the old share does not dilute the new one
+    assert evidence.shares == Shares(25, 125.0 * 9, 375.0 * 9)
+    # and while the weight is not confirmed nothing is counted
+    assert weigh(early, ERRORS, bar(replace(moved, settled=None)), later[3]).shares == early.shares
+
+
+@pytest.mark.parametrize("weight", [5, 50])
+def test_the_bet_on_a_mismatch_is_fair_when_the_split_is_right(weight):
+    w = weight / 100
+    mean = sum(
+        math.comb(12, k) * w**k * (1 - w) ** (12 - k) * math.exp(Shares(weight, k, 12 - k).log_e_value)
+        for k in range(13)
+    )
+    assert mean == pytest.approx(1)
 
 
 # --- the verdict --------------------------------------------------------------------------------------------------
@@ -241,7 +335,7 @@ def test_the_message_shows_value_limit_evidence_and_requests():
 
 def rich():
     plans = [replace(ERRORS, name=f"objective-{k}", relative=1.5) for k in range(3)]
-    asked = replace(ASKED, objectives=tuple(plans))
+    asked = replace(ROUTED, objectives=tuple(plans))
     counts = [(25 + k, k % 4, 475 - k, k % 7) for k in range(300)]
     return asked, {p.name: replace(grown(*counts, plan=p, asked=asked), at=1767225600.123) for p in plans}
 
@@ -254,6 +348,7 @@ def test_evidence_survives_a_restart():
     for name, one in evidence.items():
         again = restored[name]
         assert (again.at, again.warm, again.fired, again.candidate) == (one.at, one.warm, one.fired, one.candidate)
+        assert again.shares == one.shares
         for plan in asked.objectives:
             assert against(again, plan, bar(asked)) == pytest.approx(against(one, plan, bar(asked)), abs=0.05)
         assert again.spread.phi == pytest.approx(one.spread.phi, rel=1e-3)

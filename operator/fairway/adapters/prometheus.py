@@ -4,11 +4,12 @@ import asyncio
 import base64
 import json
 import math
+import operator
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -193,7 +194,7 @@ def _samples(kind: str, result: Any) -> list[RawSeries]:
         raise MetricsError("the answer is not a list of raw samples")
     try:
         return [_series(item) for item in result]
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise MetricsError("the answer has an unexpected form") from None
 
 
@@ -203,23 +204,21 @@ def _numbers(kind: str, result: Any) -> list[float]:
             return [float(result[1])]
         if kind == "vector":
             return [float(item["value"][1]) for item in result]
-    except (KeyError, TypeError, ValueError, IndexError):
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError):
         raise QueryRefusedError("the query gives histograms or an unexpected form") from None
     raise QueryRefusedError(f"the query gives no numbers but a {kind if kind in _KINDS else 'stranger'}")
 
 
 def _series(item: dict[str, Any]) -> RawSeries:
     """Read one series; native histograms have no ``values`` and come out empty."""
-    samples = tuple((_time(at), float(value)) for at, value in item.get("values", ()))
-    if any(later[0] <= earlier[0] for earlier, later in pairwise(samples)):
-        raise ValueError("samples out of order")
-    return RawSeries({str(k): str(v) for k, v in item["metric"].items()}, samples)
-
-
-def _time(at: Any) -> float:
-    if not isinstance(at, (int, float)) or not math.isfinite(at):
+    values = item.get("values", ())
+    times = [at for at, _ in values]
+    if not all(map(math.isfinite, times)):  # a TypeError for what is no number, an OverflowError for what is too large
         raise ValueError("not a time")
-    return float(at)
+    if any(map(operator.le, times[1:], times)):
+        raise ValueError("samples out of order")
+    labels = {str(k): str(v) for k, v in item["metric"].items()}
+    return RawSeries(labels, tuple(zip(times, [float(value) for _, value in values], strict=True)))
 
 
 def _refuse(constant: str) -> NoReturn:

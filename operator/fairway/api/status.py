@@ -8,7 +8,16 @@ from fairway.api.types import Duration, Time, Tolerant, keyed_by
 
 Phase = Literal["Pending", "Healthy", "Progressing", "Paused", "RollingBack", "RolledBack", "Degraded", "Suspended"]
 Stage = Literal["Scaling", "Observing", "RollingBack"]
-VerdictState = Literal["Healthy", "Regressed", "Undecided", "NoTraffic", "SharedDegradation", "NoData", "ProviderError"]
+VerdictState = Literal[
+    "Healthy",
+    "Regressed",
+    "Undecided",
+    "NoTraffic",
+    "SharedDegradation",
+    "NoData",
+    "ProviderError",
+    "SampleRatioMismatch",
+]
 Outcome = Literal["Promoted", "RolledBack", "Superseded"]
 
 

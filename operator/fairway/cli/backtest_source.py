@@ -78,7 +78,7 @@ class Recorded:
             raise QueryRefusedError(str(error)[:200]) from None
         except (requests.RequestException, RecordedError) as error:
             raise MetricsError(f"{type(error).__name__}: {str(error)[:200]}") from None
-        except (KeyError, TypeError, ValueError, IndexError):
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError):
             raise QueryRefusedError("the query gives no numbers") from None
 
     def _read(self, selector: Selector) -> list[RawSeries]:
@@ -102,7 +102,7 @@ class Recorded:
             ]
         except (requests.RequestException, PrometheusApiClientException) as error:
             raise RecordedError(f"the metrics provider: {type(error).__name__}: {str(error)[:200]}") from None
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise RecordedError("the metrics provider: the answer is no list of raw samples") from None
 
 

@@ -31,6 +31,7 @@ _PHASES = {
     "NoData": OPEN,
     "ProviderError": OPEN,
     "SharedDegradation": OPEN,
+    "SampleRatioMismatch": OPEN,
     "warning": OPEN,
     "Suspended": QUIET,
     "Superseded": QUIET,

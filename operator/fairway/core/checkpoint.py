@@ -3,15 +3,16 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import astuple
+from dataclasses import replace
 
 from fairway.core.counters import Count
-from fairway.core.evidence import MULTIPLIERS, OK_MULTIPLIERS, Evidence, Spread
+from fairway.core.evidence import MULTIPLIERS, OK_MULTIPLIERS, Evidence, Spread, count_tests
+from fairway.core.shares import Shares
 from fairway.core.verdict import Question
 
-_VERSION = 1
+_VERSION = 2
 _NEVER = -1.0
-_SCALARS = 17
+_SCALARS = 20
 _LOGS = (len(MULTIPLIERS), len(OK_MULTIPLIERS))
 
 
@@ -20,18 +21,30 @@ def dump(question: Question, evidence: Mapping[str, Evidence]) -> str | None:
     objectives = {name: _packed(one) for name, one in evidence.items() if one.at}
     if not objectives:
         return None
-    return json.dumps({"v": _VERSION, "run": _identity(question), "o": objectives}, separators=(",", ":"))
+    tests = question.tests or count_tests(question)
+    stored = {"v": _VERSION, "run": _identity(question), "tests": tests, "o": objectives}
+    return json.dumps(stored, separators=(",", ":"))
 
 
 def load(question: Question) -> dict[str, Evidence]:
     """Read the question's checkpoint; empty where there is none, it is another run's, or nobody can read it."""
+    return _stored(question)[1]
+
+
+def pinned(question: Question) -> Question:
+    """Return the question with the number of tests with which it opened, maybe before a restart."""
+    return replace(question, tests=_stored(question)[0] or count_tests(question))
+
+
+def _stored(question: Question) -> tuple[int, dict[str, Evidence]]:
     try:
         stored = json.loads(question.checkpoint or "{}")
         if stored.get("v") != _VERSION or stored.get("run") != _identity(question):
-            return {}
-        return {name: _unpacked([float(number) for number in packed]) for name, packed in stored["o"].items()}
+            return 0, {}
+        objectives = {name: _unpacked([float(number) for number in packed]) for name, packed in stored["o"].items()}
+        return max(0, int(stored["tests"])), objectives
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-        return {}
+        return 0, {}
 
 
 def _identity(question: Question) -> str:
@@ -41,8 +54,10 @@ def _identity(question: Question) -> str:
 def _packed(evidence: Evidence) -> list[float]:
     times = (evidence.traffic_at, evidence.bad_from, evidence.bad_to)
     ages = [_NEVER if at is None else round(evidence.at - at, 3) for at in times]
-    totals = (*astuple(evidence.candidate), *astuple(evidence.stable), *astuple(evidence.spread))
-    scalars = (*totals, evidence.hits, evidence.load, evidence.warm, int(evidence.fired))
+    spread, shares = evidence.spread, evidence.shares
+    totals = (*_count(evidence.candidate), *_count(evidence.stable), spread.count, spread.total, spread.squares)
+    state = (evidence.hits, evidence.load, evidence.warm, int(evidence.fired))
+    scalars = (*totals, *state, shares.weight, shares.candidate, shares.stable)
     logs = (*evidence.regressed, *evidence.fine, *evidence.relative)
     return [round(evidence.at, 3), *ages, *(_short(n, 3) for n in scalars), *(_short(log, 2) for log in logs)]
 
@@ -62,6 +77,7 @@ def _unpacked(numbers: list[float]) -> Evidence:
         load=scalars[14],
         warm=int(scalars[15]),
         fired=bool(scalars[16]),
+        shares=Shares(int(scalars[17]), *scalars[18:20]),
         traffic_at=traffic_at,
         bad_from=bad_from,
         bad_to=bad_to,
@@ -69,6 +85,10 @@ def _unpacked(numbers: list[float]) -> Evidence:
         fine=tuple(logs[_LOGS[0] : sum(_LOGS)]),
         relative=tuple(logs[sum(_LOGS) :]),
     )
+
+
+def _count(count: Count) -> tuple[float, float, float]:
+    return count.requests, count.bad, count.strict
 
 
 def _short(number: float, digits: int) -> float:

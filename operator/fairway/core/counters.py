@@ -1,7 +1,7 @@
 """From raw series to cumulative requests and bad requests, one row per scrape."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -64,8 +64,21 @@ class Origin(NamedTuple):
     labels: tuple[tuple[str, str], ...]
 
 
-Rows = list[tuple[float, Count]]
-"""Cumulative counts by time, oldest first."""
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Cumulative counts by time, oldest first: equally long columns, for most rows have been counted before."""
+
+    times: Sequence[float]
+    requests: Sequence[float]
+    good: Sequence[float]
+    """Requests that are not bad, ..."""
+    fast: Sequence[float]
+    """... and those that are not even perhaps bad."""
+
+    def __getitem__(self, index: int) -> tuple[float, Count]:
+        """Return one row: its time and what was counted until then."""
+        total = self.requests[index]
+        return self.times[index], Count(total, total - self.good[index], total - self.fast[index])
 
 
 def is_plausible(series: Iterable[Samples]) -> bool:
@@ -87,11 +100,16 @@ def cumulate(objective: ObjectivePlan, edges: Edges | None, series: Iterable[Sam
         return _histograms(edges, series) if edges else {}
     rows: dict[Origin, Rows] = {}
     for one in series:
-        each, bad = weights(objective, one.labels)
-        counted = [(at, Count(value * each, value * bad, value * bad)) for at, value in one.samples]
-        if counted:
-            rows[_origin(one.labels)] = counted
+        if one.samples:
+            times, values = zip(*one.samples, strict=True)
+            each, bad = weights(objective, one.labels)
+            good = _times(each - bad, values)
+            rows[_origin(one.labels)] = Rows(times, _times(each, values), good, good)
     return rows
+
+
+def _times(factor: int, values: Sequence[float]) -> Sequence[float]:
+    return values if factor == 1 else [factor * value for value in values]
 
 
 def _histograms(edges: Edges, series: Iterable[Samples]) -> dict[Origin, Rows]:
@@ -102,13 +120,16 @@ def _histograms(edges: Edges, series: Iterable[Samples]) -> dict[Origin, Rows]:
     for origin, by_edge in buckets.items():
         total, high, low = (_bucket(by_edge, edge) for edge in (math.inf, edges.high, edges.low))
         # Times that lack a bucket are skipped; the next complete one holds their requests, too.
-        times = sorted(total.keys() & high.keys() & low.keys())
+        times = [at for at in total if at in high and at in low]
         if times:
-            rows[origin] = [(at, Count(total[at], total[at] - high[at], total[at] - low[at])) for at in times]
+            columns = ([bucket[at] for at in times] for bucket in (total, high, low))
+            rows[origin] = Rows(times, *columns)
     return rows
 
 
 def _bucket(by_edge: Mapping[float, dict[float, float]], edge: float) -> dict[float, float]:
+    if edge in by_edge:
+        return by_edge[edge]
     return next((samples for le, samples in by_edge.items() if math.isclose(le, edge, rel_tol=1e-9)), {})
 
 

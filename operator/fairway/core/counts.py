@@ -86,7 +86,7 @@ class Tally:
         if not rows:
             return []
         self.scrape = self.setting or _median_gap(rows) or self.scrape
-        earliest = min(row[0][0] for row in rows)
+        earliest = min(row.times[0] for row in rows)
         if self.scrape is None:
             return []
         if self.start is None:
@@ -103,7 +103,7 @@ class Tally:
         for target, members in self._targets(groups).items():
             baseline = self._seen.get(target)
             if baseline is None:
-                baseline = self._first_sight(target[0], min(rows[0][0] for rows in members.values()), earliest)
+                baseline = self._first_sight(target[0], min(rows.times[0] for rows in members.values()), earliest)
             for origin, rows in members.items():
                 for at, count in self._advance(origin, rows, baseline):
                     ticks[at, target[0]] = ticks.get((at, target[0]), Count()) + count
@@ -122,9 +122,7 @@ class Tally:
             scrapes.setdefault(pod, []).append(scrape)
         for pod, offered in scrapes.items():
             if self._scrapes.get(pod) not in offered:
-                self._scrapes[pod] = max(
-                    offered, key=lambda scrape: max(r[-1][0] for r in targets[pod, scrape].values())
-                )
+                self._scrapes[pod] = max(offered, key=lambda scrape: _newest(targets[pod, scrape]))
         return {target: members for target, members in targets.items() if self._scrapes[target[0]] == target[1]}
 
     def _first_sight(self, pod: str, first: float, earliest: float) -> float:
@@ -143,9 +141,10 @@ class Tally:
     def _advance(self, origin: Origin, rows: Rows, baseline: float) -> Iterator[tuple[float, Count]]:
         known = self._last.get(origin)
         if known is None:
-            before = bisect_right(rows, baseline, key=lambda row: row[0])
+            before = bisect_right(rows.times, baseline)
             known = rows[before - 1] if before else (baseline, Count())
-        for row in rows[bisect_right(rows, known[0], key=lambda row: row[0]) :]:
+        for index in range(bisect_right(rows.times, known[0]), len(rows.times)):
+            row = rows[index]
             yield row[0], row[1].since(known[1])
             known = row
         self._last[origin] = known
@@ -212,9 +211,9 @@ def _sum(ticks: Sequence[_Tick], side: Side) -> Count:
 
 
 def _newest(groups: dict[Origin, Rows]) -> float:
-    return max(rows[-1][0] for rows in groups.values())
+    return max(rows.times[-1] for rows in groups.values())
 
 
 def _median_gap(rows: Iterable[Rows]) -> float | None:
-    gaps = [later[0] - earlier[0] for one in rows for earlier, later in pairwise(one[-_RECENT:])]
+    gaps = [later - earlier for one in rows for earlier, later in pairwise(one.times[-_RECENT:])]
     return median(gaps) if gaps else None

@@ -8,7 +8,18 @@ from fairway.api.status import VerdictState
 from fairway.api.types import format_duration, format_latency
 from fairway.core import checkpoint
 from fairway.core.counters import Count
-from fairway.core.evidence import Bar, Evidence, absolute, against, bar, in_two_scrapes, is_fine, is_sufficient
+from fairway.core.evidence import (
+    Bar,
+    Evidence,
+    absolute,
+    against,
+    bar,
+    below,
+    beyond,
+    in_two_scrapes,
+    is_fine,
+    is_sufficient,
+)
 from fairway.core.objectives import Edges, Side
 from fairway.core.verdict import ObjectivePlan, ObjectiveReading, Question, Reading
 
@@ -21,6 +32,7 @@ PRECEDENCE: tuple[VerdictState, ...] = (
     "ProviderError",
     "NoData",
     "SharedDegradation",
+    "SampleRatioMismatch",
     "NoTraffic",
     "Undecided",
     "Healthy",
@@ -77,7 +89,7 @@ def _reading(question: Question, case: Case, now: float) -> ObjectiveReading:
     reading = ObjectiveReading(
         name=objective.name,
         state=state,
-        limit=objective.text,
+        limit=_limit(objective, evidence, terms),
         rate=rate,
         stable_rate=stable_rate,
         value=_value(case, rate),
@@ -90,7 +102,15 @@ def _reading(question: Question, case: Case, now: float) -> ObjectiveReading:
         dry_run=objective.dry_run,
         cause=case.trouble.cause if case.trouble and state == case.trouble.state else None,
     )
-    return _with_message(reading, why, evidence, now)
+    notes = [note for note in (why, _advice(question, evidence)) if note]
+    return _with_message(reading, notes, evidence, now)
+
+
+def _limit(objective: ObjectivePlan, evidence: Evidence, terms: Bar) -> str:
+    """Return the limit that the strongest test is about."""
+    if objective.relative and beyond(evidence, objective, terms) > below(evidence, objective, terms):
+        return f"{objective.relative:g}x stable"
+    return objective.text
 
 
 def _state(question: Question, case: Case, terms: Bar, now: float) -> tuple[VerdictState, str | None]:
@@ -103,6 +123,8 @@ def _state(question: Question, case: Case, terms: Bar, now: float) -> tuple[Verd
         return trouble.state, trouble.message
     if _is_shared(case, terms):
         return "SharedDegradation", "over the limit, but no evidence that it is worse than stable"
+    if question.split == "Router" and evidence.shares.mismatch:
+        return "SampleRatioMismatch", _share_words(evidence)
     quiet = now - max(question.since, evidence.traffic_at or 0.0)
     if question.weight > 0 and quiet >= SILENCE:
         return "NoTraffic", f"no requests for {format_duration(quiet)}"
@@ -110,6 +132,15 @@ def _state(question: Question, case: Case, terms: Bar, now: float) -> tuple[Verd
     if is_fine(evidence, objective) or (terms.alone and sufficient):
         return "Healthy", None
     return "Undecided", None if sufficient else "not enough evidence yet"
+
+
+def _advice(question: Question, evidence: Evidence) -> str | None:
+    """Where pods split the requests a share can only be near its weight: tell, and hold nothing."""
+    return _share_words(evidence) if question.split == "Pods" and evidence.shares.mismatch else None
+
+
+def _share_words(evidence: Evidence) -> str:
+    return f"gets {_percent(evidence.shares.share or 0.0)} of the requests at weight {evidence.shares.weight}"
 
 
 def _is_shared(case: Case, terms: Bar) -> bool:
@@ -137,18 +168,17 @@ def _blind(question: Question, case: Case, now: float) -> Trouble | None:
     return None
 
 
-def _with_message(reading: ObjectiveReading, why: str | None, evidence: Evidence, now: float) -> ObjectiveReading:
+def _with_message(reading: ObjectiveReading, notes: list[str], evidence: Evidence, now: float) -> ObjectiveReading:
     """Add the one line that status, Event and log show."""
     beside = f" vs {reading.stable_value} stable" if reading.stable_value else ""
     parts = [
+        *notes,
         f"{reading.value or 'no requests'}{beside} (limit {reading.limit})",
         f"evidence 10^{reading.log10_evidence:.1f} of 10^{reading.log10_needed:.1f}",
         f"{reading.requests} requests",
     ]
     if evidence.bad_from is not None:
         parts.append(f"first bad sample {format_duration(now - evidence.bad_from)} ago")
-    if why:
-        parts.insert(0, why)
     return replace(reading, message=f"{reading.name}: {', '.join(parts)}")
 
 
@@ -160,7 +190,11 @@ def _value(case: Case, rate: float | None) -> str | None:
     """Write a rate for people: ``3.1%``, or ``4.2% slower than 50ms``."""
     if rate is None:
         return None
-    percent = rate * 100
-    share = f"{percent:.2g}%" if percent < 10 else f"{percent:.3g}%"  # noqa: PLR2004
     edge = case.edges.high if case.edges else case.objective.edge
+    share = _percent(rate)
     return share if edge is None else f"{share} slower than {format_latency(edge * case.objective.unit)}"
+
+
+def _percent(share: float) -> str:
+    percent = share * 100
+    return f"{percent:.2g}%" if percent < 10 else f"{percent:.3g}%"  # noqa: PLR2004

@@ -152,8 +152,8 @@ def pods(question: Question) -> str:
 def revisions(question: Question) -> dict[Side, str]:
     """Return the revisions of both sides."""
     found: dict[Side, str] = {"candidate": question.candidate}
-    if question.stable:
-        found["stable"] = question.stable
+    if question.beside:
+        found["stable"] = question.beside
     return found
 
 
@@ -164,15 +164,12 @@ def prefixes(question: Question) -> dict[Side, str]:
 
 def owned(question: Question, owner: Owner) -> dict[Side, str]:
     """Return a regular expression for the values by which the owner's label names each revision."""
-    revisions: dict[Side, str] = {"candidate": question.candidate}
-    if question.stable:
-        revisions["stable"] = question.stable
 
     def name(revision: str) -> str:
         values = dict(zip(REVISION_VARIABLES, (*question.key, revision), strict=True))
         return _VARIABLE.sub(lambda found: literal(values[found[1]]), owner.value)
 
-    return {side: name(revision) for side, revision in revisions.items()}
+    return {side: name(revision) for side, revision in revisions(question).items()}
 
 
 def le_values(edges: Iterable[float]) -> str:

@@ -21,7 +21,7 @@ def _sureness(objective: ObjectiveReading, word: str = "") -> str:
 
 def regression_words(reading: Reading) -> str:
     """Return the objectives that fired, with their numbers."""
-    fired = [objective_words(o) for o in reading.objectives if o.state == "Regressed" and not o.dry_run]
+    fired = [o.message or objective_words(o) for o in reading.objectives if o.state == "Regressed" and not o.dry_run]
     return one_line("; ".join(fired) or reading.message or "an objective was breached", MOST)
 
 

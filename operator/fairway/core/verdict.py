@@ -73,7 +73,7 @@ class Question:
     candidate: str
     """Revision under judgement."""
     stable: str | None
-    """Revision it is compared with; None where nothing else serves."""
+    """Revision it is compared with; None where by plan nothing else serves."""
     objectives: "tuple[ObjectivePlan, ...]"
     since: float
     """Epoch seconds at which the candidate's route was confirmed; earlier intervals are left out."""
@@ -81,6 +81,15 @@ class Question:
     """Candidate's share of the requests now, 0..100."""
     checkpoint: str | None = None
     alpha: float = 1e-3
+    """Largest probability with which the count tests of one run, its watch window included, blame a good candidate."""
+    tests: int = 0
+    """Count tests with which the question opened, so that editing objectives moves no bar; 0 to count them now."""
+    former: str | None = None
+    """Revision that served before, where nothing else serves now: tells how bursty errors are, nothing more."""
+    split: Literal["Router", "Pods"] | None = None
+    """Who splits the requests by weight; None where clients choose, so that no share is expected."""
+    settled: float | None = None
+    """Epoch seconds since which ``weight`` is served; None while that is not known."""
     born: float = 0.0
     """Epoch seconds of the ModelDeployment's creation: older samples are those of a namesake."""
     queries: "tuple[QueryPlan, ...]" = ()
@@ -89,6 +98,11 @@ class Question:
     """Only whether anything can be measured is asked, not how well it does."""
     probes: tuple[str, ...] = ()
     """HTTP paths that no user's requests go to: no counter should hold them."""
+
+    @property
+    def beside(self) -> str | None:
+        """The other revision whose samples are asked for."""
+        return self.stable or self.former
 
 
 @dataclass(frozen=True, slots=True)

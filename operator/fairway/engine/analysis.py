@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from fairway.core import checkpoint, query
@@ -88,8 +88,8 @@ class Analysis:
         """Open a question, or tell news about an open one. The same run goes on; another starts from its checkpoint."""
         known = self._open.get(question.key)
         if known is None or _identity(known.question) != _identity(question):
-            known = self._open[question.key] = Open(question)
-        known.question = question
+            known = self._open[question.key] = Open(checkpoint.pinned(question))
+        known.question = replace(question, tests=known.question.tests)
         planned = [t.objective for t in known.tracks.values()], [g.plan for g in known.gauges.values()]
         if planned != (list(question.objectives), list(question.queries)):
             self._plan(known)
@@ -129,7 +129,7 @@ class Analysis:
             resumed=stored is not None,
             setting=endpoint.scrape_interval if endpoint else None,
         )
-        look_back = stored is None and question.stable is not None
+        look_back = stored is None and question.beside is not None
         track = Track(objective=objective, tally=tally, evidence=evidence, look_back=look_back)
         if trouble := self._hopeless(objective):
             track.give_up(trouble)

@@ -97,7 +97,7 @@ def _metrics(s: Situation, status: Status) -> Raw:
     if verdict is None or not (status.run or status.former):
         # Nothing is asked between runs: what was last known stays.
         return ("MetricsReady", old.status, old.reason, old.message) if old else _NOT_ASKED
-    if verdict.state in ("NoData", "ProviderError"):
+    if verdict.state in ("NoData", "ProviderError", "SampleRatioMismatch"):
         return "MetricsReady", "False", verdict.cause or verdict.state, verdict.message
     if verdict.state == "NoTraffic":
         return "MetricsReady", "Unknown", "NoTraffic", "no request has been counted yet"

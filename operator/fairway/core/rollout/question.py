@@ -1,6 +1,7 @@
 """What has to be asked of the metrics about the present state, if anything."""
 
 from fairway.api.runtime import GENERIC_HTTP
+from fairway.api.status import Run
 from fairway.core import names
 from fairway.core.providers import Providers, counted, queried
 from fairway.core.revision import Record
@@ -25,6 +26,8 @@ def question(s: Situation, key: Key, providers: Providers | None = None) -> Ques
             since=status.run.first_weight_at,
             weight=status.candidate.weight,
             checkpoint=status.evidence,
+            split="Router" if s.gateway else "Pods",
+            settled=_settled(s, status.run, status.candidate.weight),
             born=s.created,
         )
     if status.former and status.stable and not status.run:
@@ -37,6 +40,7 @@ def question(s: Situation, key: Key, providers: Providers | None = None) -> Ques
             queries=queried(s.spec, providers, key),
             since=status.former.promoted_at,
             weight=100,
+            former=status.former.revision,
             born=s.created,
         )
     return None
@@ -65,6 +69,13 @@ def preflight(s: Situation, key: Key, providers: Providers | None = None) -> Que
 def preflight_id(revision: str) -> str:
     """Name of the analysis that only looks whether anything is measured."""
     return f"preflight/{revision}"
+
+
+def _settled(s: Situation, run: Run, weight: int) -> float | None:
+    """Return since when the requests are split as planned."""
+    if run.stage != "Observing" or run.unconfirmed or weight != run.weight:
+        return None
+    return run.since + (s.policy.settle if s.gateway else 0.0)
 
 
 def _objectives(s: Situation, key: Key, revision: str, providers: Providers | None) -> tuple[ObjectivePlan, ...]:

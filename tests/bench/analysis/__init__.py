@@ -1,0 +1,1 @@
+"""How often the product's own test is wrong, and how long it takes to be right: `make bench-analysis`."""

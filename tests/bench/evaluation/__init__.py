@@ -1,0 +1,1 @@
+"""What one look at all open runs costs: `make bench`."""

@@ -1,0 +1,107 @@
+"""Whole traces, from raw counter samples through the counts to the verdict: what real traffic does to them."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from fairway.core.counters import cumulate
+from fairway.core.counts import Tally
+from fairway.core.evidence import Evidence, bar, weigh
+from fairway.core.verdict import ObjectivePlan, Question, SeriesMatcher
+from tests.fakes.prometheus import Pod
+
+FAILED = (SeriesMatcher("status", "=~", "5.."),)
+ERRORS = ObjectivePlan("errors", "errors", "m", (), FAILED, 0.01, min_requests=300)
+ASKED = Question(("ml", "churn"), "r1", "b", "a", (ERRORS,), since=1000.0, weight=10)
+START, SINCE, END = 100.0, 1000.0, 1600.0
+
+
+def steady(pod, rate, bad, *, since=START):
+    return pod.serve(since, END, rate, bad)
+
+
+def bursty(pod, rate, bad, *, since=START, size=20):
+    """All failures in groups within a tenth of a second."""
+    pod.serve(since, END, rate * (1 - bad), 0.0)
+    dice, at = random.Random(f"{pod.name}bursts"), since
+    while (at := at + dice.expovariate(rate * bad / size)) < END:
+        pod.requests += [(at + i / 200, True, 0.02) for i in range(size)]
+    pod.requests.sort()
+    return pod
+
+
+def diurnal(pod, rate, bad, *, since=START):
+    """Traffic and failures between a tenth and twice their mean, within ten minutes."""
+    for k in range(int((END - since) // 60)):
+        swing = (0.1, 0.5, 1.0, 1.5, 2.0, 2.0, 1.5, 1.0, 0.5, 0.1)[k % 10]
+        pod.serve(since + 60 * k, since + 60 * (k + 1), rate * swing, min(1.0, bad * swing))
+    return pod
+
+
+def resetting(pod, rate, bad, *, since=START):
+    pod.restarts = tuple(since + 97.0 * k for k in range(1, 20))
+    return steady(pod, rate, bad, since=since)
+
+
+def skewed(pod, rate, bad, *, since=START):
+    """Stable's pods do not get the same: one has nearly everything."""
+    return steady(pod, rate * (1.9 if pod.name.endswith("1") else 0.1), bad, since=since)
+
+
+def low(pod, rate, bad, *, since=START):
+    return steady(pod, rate / 20, bad, since=since)
+
+
+TRACES = (steady, bursty, diurnal, resetting, skewed, low)
+
+
+def judged(trace, bad, base=0.005):
+    """Evidence of a run over ten minutes, polled each second; stable has two pods, with phases of their own."""
+    stable = [trace(Pod(f"a-{k}", phase=1.0 + k), 22.5, base) for k in range(2)]
+    candidate = trace(Pod("b-1", phase=3.0), 5.0, bad, since=SINCE)
+    tally, evidence, terms = Tally(after=SINCE), Evidence(), bar(ASKED)
+    now = SINCE
+    while (now := now + 1.0) < END and not evidence.fired:
+        window = now - 900.0 if tally.start is None else now - 90.0
+        rows = [
+            cumulate(ERRORS, None, [s for pod in pods for s in pod.series("m", window, now)])
+            for pods in ([candidate], stable)
+        ]
+        for interval in tally.absorb(*rows, now):
+            evidence = weigh(evidence, ERRORS, terms, interval)
+    return evidence, candidate
+
+
+@pytest.mark.parametrize("trace", TRACES, ids=lambda t: t.__name__)
+def test_a_good_candidate_is_not_blamed(trace):
+    evidence, _ = judged(trace, 0.005)
+    assert not evidence.fired
+    assert evidence.candidate.requests > 0
+
+
+@pytest.mark.parametrize("trace", [t for t in TRACES if t is not low], ids=lambda t: t.__name__)
+def test_a_bad_candidate_is_found(trace):
+    evidence, _ = judged(trace, 0.3)
+    assert evidence.fired
+    # within three minutes, be the failures as bursty as they may
+    assert evidence.at - SINCE < 180
+
+
+def test_at_low_traffic_it_takes_longer_and_is_found_all_the_same():
+    evidence, _ = judged(low, 0.6, base=0.01)
+    assert evidence.fired
+
+
+@pytest.mark.parametrize("trace", [steady, bursty, diurnal, skewed], ids=lambda t: t.__name__)
+def test_every_request_of_it_is_counted(trace):
+    evidence, candidate = judged(trace, 0.005)
+    assert (evidence.candidate.requests, evidence.candidate.bad) == candidate.counted(0.0, evidence.at)
+
+
+def test_what_stable_did_before_the_run_is_known_when_it_starts():
+    evidence, _ = judged(bursty, 0.005)
+    assert evidence.spread.phi > 5
+    calm, _ = judged(steady, 0.005)
+    assert calm.spread.phi < 2
+    assert replace(calm.spread, count=0.0).phi == 1.0
