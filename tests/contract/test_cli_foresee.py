@@ -205,6 +205,46 @@ async def test_plan_knows_the_last_hours_traffic(served, fairway, file):
     assert "latency (p99 50ms): cannot be judged: no bucket at 50ms" in told
 
 
+async def test_plan_asks_the_operators_first_provider_and_tells_of_queries(served, fairway, file):
+    """Given two providers and a query, when planned, then only what the first is asked for has a rate."""
+    await scenes.serving(served)
+    document = scenes.spec()
+    document["objectives"] = [
+        {"name": "errors", "errors": {"below": "1%"}},
+        {"name": "elsewhere", "provider": "edge", "errors": {"below": "1%"}},
+        {"name": "drift", "template": "drift", "below": 0.2, "dryRun": True},
+    ]
+    async with Prometheus([prometheus()]) as metrics:
+        providers = [{"name": "main", "url": metrics.url}, {"name": "edge", "url": "http://127.0.0.1:1"}]
+        config = {
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": "fairway",
+                "namespace": "fairway-system",
+                "labels": {"app.kubernetes.io/name": "fairway"},
+            },
+            "data": {"config.yaml": json.dumps({"metrics": {"providers": providers}})},
+        }
+        served._keep(config)
+        told = (await fairway("plan", "-f", file(document))).out
+    assert "errors (1%): needs 300 requests to the candidate, 2/s in the last hour" in told
+    assert "elsewhere (1%): needs 300 requests to the candidate\n" in told
+    assert "drift (below 0.2): needs 4 answers of its query, dry run: decides nothing" in told
+
+
+async def test_lint_names_the_objective_that_cannot_be_judged(served, fairway, file):
+    """Given a query before an objective of a server without a histogram, then the path is that of the objective."""
+    document = scenes.spec()
+    document["runtime"]["metrics"] = {"series": {"requests": {"metric": "calls_total"}}}
+    document["objectives"] = [
+        {"name": "drift", "template": "drift", "below": 0.2},
+        {"name": "errors", "errors": {"below": "1%"}},
+    ]
+    ended = await fairway("lint", "-f", file(document))
+    assert "spec.objectives[1]" in ended.out + ended.err
+    assert "spec.objectives[0]" not in ended.out + ended.err
+
+
 async def test_plan_says_when_prometheus_gives_nothing(served, fairway, file):
     await scenes.serving(served)
     ended = await fairway("plan", "-f", file(scenes.spec()), "--prometheus", "http://127.0.0.1:1")

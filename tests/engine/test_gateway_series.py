@@ -2,6 +2,7 @@
 
 import pytest
 
+from fairway.core.objectives import family
 from fairway.core.verdict import ObjectivePlan, Owner, Question, SecondCounter, SeriesMatcher
 from fairway.engine import whose
 from fairway.engine.analysis import Analysis
@@ -129,3 +130,16 @@ async def test_a_second_counter_beside_the_label_of_a_provider(counts, first, se
     series = [labelled("a", 95, "m_total"), labelled("b", first, "m_total"), labelled("b", second, "other_total")]
     errors = await read(*series, labelled("c", 1000, "m_total"), asked=asked, revision_label="revision")
     assert (errors.requests, errors.bad) == (30, 6)
+
+
+async def test_in_the_watch_window_the_version_before_tells_how_bursty_a_gateways_errors_are():
+    # given nothing else that serves by plan, and the former revision's series in the same gateway
+    asked = Question(("ml", "churn"), "run", "b", None, (ERRORS,), since=SINCE, weight=100, former="a")
+    former = counter("a", "500", every(900, 1000, 3, first=5))
+    (sides,) = whose.sort([asked], OWNER, [former])
+    assert [s.labels["service"] for s in sides["stable"]] == [former.labels["service"]]
+    # then it is asked for, and its requests are no one's to compare with
+    (matcher,) = whose.matchers(family(ERRORS), [asked])
+    assert "churn-a" in matcher.value.replace("\\", "")
+    errors = await read(former, counter("b", "200", every(1005, 1030, 4, first=4)), asked=asked)
+    assert (errors.requests, errors.stable_value) == (24, None)
