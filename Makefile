@@ -16,6 +16,8 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 REVISION := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 OPERATOR_IMAGE := localhost/fairway:dev
 MODEL_IMAGE := registry.example/churn
+# Examples that take minutes to build and are tried only when asked for: HEAVY=kserve.
+export HEAVY ?=
 
 .PHONY: help
 help: ## List the targets
@@ -142,7 +144,7 @@ images: $(ENVIRONMENT) ## Build the operator and the example model, and load the
 
 .PHONY: runtimes
 runtimes: $(ENVIRONMENT) ## Build an example for each model server that the tests run, and load them into the cluster
-	@for server in mlserver kserve bentoml silent; do \
+	@for server in mlserver bentoml silent $(HEAVY); do \
 		$(CLUSTER) build-image $(MODEL_IMAGE)-$$server:1.0.0 \
 			--file examples/$$server/Dockerfile --context examples/$$server || exit 1; \
 	done

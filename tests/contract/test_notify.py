@@ -52,7 +52,7 @@ class Desk:
         self.notifier.event(model(**{**STATUS, **more}), type_=type_, reason=reason, message=message)
 
     async def done(self) -> None:
-        await self.notifier.drain(5.0)
+        await self.notifier.drain(60.0)
 
 
 @pytest.fixture

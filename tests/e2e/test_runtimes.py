@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -49,7 +50,13 @@ SERVERS = (
     Server("bentoml", "bentoml", "/predict", {"rows": [[1.0, 2.0]]}, {"rows": [[-1.0, 2.0]]}),
     Server("silent", "traefik", "/predict", [[1.0, 2.0]], [[-1.0, 2.0]]),
 )
-each_server = pytest.mark.parametrize("server", SERVERS, ids=lambda server: server.example)
+heavy = pytest.mark.skipif(
+    not os.environ.get("HEAVY"), reason="its image takes up to ten minutes to build: `make runtimes e2e HEAVY=kserve`"
+)
+each_server = pytest.mark.parametrize(
+    "server",
+    [pytest.param(each, id=each.example, marks=[heavy] if each.example == "kserve" else []) for each in SERVERS],
+)
 
 
 def spec_of(ns: Namespace, server: Server, version: str = "1.0.0", **env: str) -> dict[str, Any]:
