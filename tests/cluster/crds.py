@@ -86,7 +86,14 @@ def _all_established(names: set[str]) -> bool:
 
 
 def _established() -> set[str]:
-    """Return the names of all CRDs that are served, asking for no more than that."""
-    template = '{range .items[*]}{.metadata.name}{" "}{.status.conditions[?(@.type=="Established")].status}{"\\n"}{end}'
-    lines = kubectl.kubectl("get", "crd", "-o", f"jsonpath={template}").stdout.splitlines()
-    return {words[0] for words in map(str.split, lines) if words[1:] == ["True"]}
+    """Return the names of all CRDs that are served, asking for little more than that.
+
+    A filter within the template would fail on a CRD so new that it has no conditions yet.
+    """
+    template = '{range .items[*]}{.metadata.name}{" "}{.status.conditions}{"\\n"}{end}'
+    found = set()
+    for line in kubectl.kubectl("get", "crd", "-o", f"jsonpath={template}").stdout.splitlines():
+        name, _, conditions = line.partition(" ")
+        if any(each["type"] == "Established" and each["status"] == "True" for each in json.loads(conditions or "[]")):
+            found.add(name)
+    return found
