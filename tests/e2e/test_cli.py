@@ -240,12 +240,13 @@ async def test_a_watch_tells_a_rollback(ns: Namespace, viewer: Fairway, tmp_path
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        await ns.apply(routed(ns, "1.1.0", env={"FAULT_CRASH": "start"}))
-        seen = ""
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(150):
+            first = (await process.stdout.readline()).decode()
+            await ns.apply(routed(ns, "1.1.0", env={"FAULT_CRASH": "start"}))
+            seen = ""
             while "was rolled back: Crashed" not in seen:
                 seen += (await process.stdout.readline()).decode()
-        assert "Healthy  1.0.0 serves" in seen
+        assert "Healthy  1.0.0 serves" in first
         assert "Progressing  1.1.0 at 0%" in seen
     finally:
         process.terminate()

@@ -28,6 +28,10 @@ pytestmark = pytest.mark.e2e
 QUIET = 12.0
 """Seconds, more than two scrapes, in which nothing more is counted of requests that have ended."""
 
+CLOSED = {500, 502}
+"""What a failure looks like behind the gateway. MLServer closes the connection after it has failed, so the next request
+may meet the close before the gateway knows of it: it never gets to the server, which cannot count it."""
+
 
 @dataclass(frozen=True)
 class Server:
@@ -146,15 +150,16 @@ async def settled(ns: Namespace, server: Server, revision: str) -> dict[str, tup
 
 @each_server
 async def test_s47_counts_are_those_of_the_load(ns: Namespace, server: Server) -> None:
-    """Given a real server, when 60 requests succeed and 20 fail, then exactly they are counted, and no probe."""
+    """Given a real server, when 60 requests succeed and some fail, then exactly they are counted, and no probe."""
     revision = await up(ns, server)
     before = await settled(ns, server, revision)
     assert await send(ns, server, server.good, 60) == {200: 60}
-    assert await send(ns, server, server.bad, 20) == {500: 20}
+    failed = await send(ns, server, server.bad, 20)
+    assert set(failed) <= CLOSED
     after = await settled(ns, server, revision)
     grown = {kind: (after[kind][0] - before[kind][0], after[kind][1] - before[kind][1]) for kind in after}
-    assert grown["errors"] == (80, 20)
-    assert grown["latency"][0] == 80
+    assert grown["errors"] == (60 + failed[500], failed[500])
+    assert grown["latency"][0] == 60 + failed[500]
     await ns.until("the metrics are seen", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 150)
 
 
@@ -168,7 +173,7 @@ async def test_s47_a_broken_version_goes_back_by_its_own_metrics(ns: Namespace, 
         status = await ns.until("1.1.0 is rolled back", lambda s: s.get("phase") == "RolledBack", 150)
         result = await load.stop()
     statuses = Counter(sample.status for sample in result.samples)
-    assert set(statuses) == {200, 500}
+    assert set(statuses) - {200} <= CLOSED
     assert serves(status) == "1.0.0"
     assert condition(status, "UpToDate") == ("False", "Regressed")
     errors = next(o for o in status["verdict"]["objectives"] if o["name"] == "errors")

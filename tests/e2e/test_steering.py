@@ -82,7 +82,9 @@ async def test_s11_s12_s53_abort_retry_and_abort_again(ns: Namespace) -> None:
     await command(ns, "abort", run)
     status = await ns.until("aborted", lambda s: s["phase"] == "RolledBack")
     assert condition(status, "UpToDate") == ("False", "Aborted")
-    assert await ns.weights() == {"1.0.0": 100}
+    async with asyncio.timeout(10):
+        while await ns.weights() != {"1.0.0": 100}:  # written right after the status
+            await asyncio.sleep(0.1)
     await command(ns, "retry", run)
     again = await at(ns, 20)
     assert again != run
