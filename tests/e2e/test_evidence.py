@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.harness import IMAGE, OPERATOR, Namespace, condition, environment, kubectl, model, run, serves
 from tests.load.generator import Load, Plan
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alone]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.unproven]
 
 PLACE = "e2e-metrics"
 PROXY = Path(__file__).with_name("fault_proxy.py")

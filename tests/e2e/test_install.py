@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.harness import OPERATOR, Manifest, Namespace, helm_install, kubectl, model, run, serves
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alone]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.unproven]
 
 OTHER = ("image.tag=next", "settle=5s", "scaleDownDelay=45s", "workers=2", "resources.requests.cpu=60m")
 """What a newer release may bring: another build, other defaults."""
