@@ -55,7 +55,9 @@ class Repository:
             await asyncio.sleep(0.1)
             return
         said = await kubectl("diff", *self.flags, "-f", "-", stdin=asked, check=False)
-        if asked == self.text and said.strip():
+        # kubectl reads twice: when the status was written in between, it compares two moments, and says so.
+        torn = "\n+  resourceVersion: " in said
+        if asked == self.text and said.strip() and not torn:
             self.diffs.append(said)
         self.moments.append(await self.ns.get("modeldeployment"))
         self.looks += 1
