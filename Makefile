@@ -101,11 +101,11 @@ manifests: $(ENVIRONMENT) build/bin/helm ## Write what is made from the chart: m
 
 .PHONY: unit
 unit: $(ENVIRONMENT) $(TOOLS) ## Run every test that needs no cluster; every branch of a decision must be covered
-	$(RUN) pytest -m "not e2e and not hunt" --cov
+	$(RUN) pytest -m "not e2e and not hunt" --cov -n 2
 
 .PHONY: coverage
 coverage: $(ENVIRONMENT) ## Show which branches of a decision no test of the engine takes
-	$(RUN) pytest tests/engine tests/unit -m "not e2e and not hunt" --cov
+	$(RUN) pytest tests/engine tests/unit -m "not e2e and not hunt" --cov -n 2
 
 .PHONY: hunt
 hunt: $(ENVIRONMENT) ## Drive the engine at random against the invariants, anew each time, for many minutes

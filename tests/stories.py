@@ -25,11 +25,15 @@ class Stories:
     """Collects stories; of those that look alike, one is kept."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[int, str], list[Moment]] = {}
+        self._open: dict[tuple[int, str, str], list[Moment]] = {}
 
     def saw(self, world: int, model: Moment) -> None:
-        """Take one moment of a model in one world; a moment like the one before says nothing new."""
-        story = self._open.setdefault((world, model["metadata"]["name"]), [])
+        """Take one moment of a model in one world; a moment like the one before says nothing new.
+
+        A model that is deleted and made anew under its name begins a story of its own.
+        """
+        meta = model["metadata"]
+        story = self._open.setdefault((world, meta["name"], meta["uid"]), [])
         if not story or looks(story[-1]) != looks(model):
             story.append(model)
 

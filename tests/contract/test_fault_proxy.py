@@ -20,14 +20,17 @@ async def ask(tmp_path):
         file = tmp_path / "fault"
         server = fault_proxy.serve(upstream.url, file, "127.0.0.1", 0)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        source = Prometheus(f"http://127.0.0.1:{server.server_port}", read_timeout=2.0)
 
         async def asked(fault):
             file.write_text(fault)
-            return await source.raw(ASKED, 90.0)
+            patience = 2.0 if fault == "hangs" else 30.0
+            source = Prometheus(f"http://127.0.0.1:{server.server_port}", read_timeout=patience)
+            try:
+                return await source.raw(ASKED, 90.0)
+            finally:
+                await source.close()
 
         yield asked
-        await source.close()
         server.shutdown()
         server.server_close()
 

@@ -93,6 +93,24 @@ async def test_what_is_missing_is_told_with_its_cause_and_looked_for_less_and_le
     assert gaps[-1] >= 240
 
 
+async def test_a_revision_whose_record_was_deleted_by_hand_is_looked_at_without_its_probes(world: World) -> None:
+    """Given a refused version, so that nothing asks for the record of stable to be written anew."""
+    await serving(world)
+    await answer(world, "Healthy", COUNTED)
+    world.kubectl_apply(spec("1.1.0", steps=[{"weight": 20, "for": "10h"}]))
+    await world.wait(60)
+    status = world.status()
+    assert status.run is not None
+    assert status.stable is not None
+    world.command("abort", status.run.id)
+    world.remove("ControllerRevision", f"churn-{status.stable.revision}")
+    await world.wait(60)
+    assert world.status().run is None
+    await seconds_until_asked(world)
+    question = world.analysis.asked[KEY]
+    assert (question.look, question.probes) == (True, ())
+
+
 async def test_a_missing_bucket_and_counted_probes_are_told_at_once_with_their_cause(world: World) -> None:
     await serving(world)
     await answer(world, "NoData", COUNTED, cause="NoBucket", message="latency: no bucket at 50ms")

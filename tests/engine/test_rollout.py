@@ -353,6 +353,16 @@ async def test_s41_a_route_that_is_not_accepted_holds(world: World) -> None:
     assert world.weights() == {"1.0.0": 50, "1.1.0": 50}
 
 
+async def test_s41_the_gateways_own_reason_stands_in_the_condition(world: World) -> None:
+    await serving(world)
+    world.route_refusal = "NotAllowedByListeners", "no listener takes this hostname"
+    await world.wait(5)
+    assert world.condition("RouteReady") == ("False", "NotAllowedByListeners")
+    world.route_refusal = None
+    await world.wait(5)
+    assert world.condition("RouteReady") == ("True", "Accepted")
+
+
 async def test_without_a_gateway_pods_split_the_requests(world: World) -> None:
     plain = {**spec("1.0.0"), "traffic": None}
     world.kubectl_apply({k: v for k, v in plain.items() if v is not None})

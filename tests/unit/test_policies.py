@@ -1,5 +1,6 @@
 """The admission policies against the API that they are about; what they refuse is asked of a real API server in e2e."""
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -41,6 +42,7 @@ def expressions(spec: Object) -> Iterator[str]:
             yield each.get("messageExpression", "")
 
 
+@functools.cache
 def schema() -> Object:
     crd = yaml.safe_load((ROOT / "crds/fairway.dev_modeldeployments.yaml").read_text())
     found: Object = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
