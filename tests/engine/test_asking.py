@@ -450,7 +450,7 @@ async def test_a_look_sees_what_was_ever_counted_with_one_small_question():
     reading, lab = await look(quiet)
     assert reading.measured
     assert reading.objectives[0].requests == 100
-    assert {window for _, _, window in lab.world.asked} == {90.0}
+    assert {window for _, _, window in lab.world.asked} == {30.0}
 
 
 async def test_a_look_without_requests_or_without_series_says_which():

@@ -62,6 +62,6 @@ def test_the_evaluation_counts_what_the_answers_hold():
     runs = fleet(2)
     for now in (100.0, 105.0):
         readings = evaluate(runs, {plan.name: answer(runs, plan, now) for plan in PLANS}, now)
-    # then each has counted its candidate's five requests per second for 90 s, latency but for its cold start
+    # then each has counted its candidate's five requests per second for 30 s, latency but for its cold start
     assert [len(reading.objectives) for reading in readings] == [3, 3]
-    assert [[o.requests for o in reading.objectives] for reading in readings] == [[450, 450, 400]] * 2
+    assert [[o.requests for o in reading.objectives] for reading in readings] == [[150, 150, 100]] * 2

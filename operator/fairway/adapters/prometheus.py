@@ -211,14 +211,13 @@ def _numbers(kind: str, result: Any) -> list[float]:
 
 def _series(item: dict[str, Any]) -> RawSeries:
     """Read one series; native histograms have no ``values`` and come out empty."""
-    values = item.get("values", ())
-    times = [at for at, _ in values]
+    times, values = zip(*item["values"], strict=True) if item.get("values") else ((), ())
     if not all(map(math.isfinite, times)):  # a TypeError for what is no number, an OverflowError for what is too large
         raise ValueError("not a time")
     if any(map(operator.le, times[1:], times)):
         raise ValueError("samples out of order")
-    labels = {str(k): str(v) for k, v in item["metric"].items()}
-    return RawSeries(labels, tuple(zip(times, [float(value) for _, value in values], strict=True)))
+    labels = {k: str(v) for k, v in item["metric"].items()}
+    return RawSeries(labels, tuple(zip(times, map(float, values), strict=True)))
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -9,7 +9,7 @@ from fairway.core.objectives import Edges, weights
 from fairway.core.verdict import ObjectivePlan
 
 _SCRAPE_LABELS = ("job", "instance", "prometheus", "prometheus_replica")
-_NOT_IDENTITY = ("le",)
+_NOT_IDENTITY = "le"
 _PLAUSIBLE = 1e15
 
 
@@ -61,7 +61,7 @@ class Origin(NamedTuple):
 
     pod: str
     scrape: tuple[str, ...]
-    labels: tuple[tuple[str, str], ...]
+    labels: frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,5 +141,5 @@ def _le(labels: Mapping[str, str]) -> float:
 
 
 def _origin(labels: Mapping[str, str]) -> Origin:
-    own = tuple(sorted((k, v) for k, v in labels.items() if k not in _NOT_IDENTITY))
-    return Origin(labels.get("pod", ""), tuple(labels.get(name, "") for name in _SCRAPE_LABELS), own)
+    own = frozenset([label for label in labels.items() if label[0] != _NOT_IDENTITY])
+    return Origin(labels.get("pod", ""), tuple([labels.get(name, "") for name in _SCRAPE_LABELS]), own)

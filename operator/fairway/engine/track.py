@@ -23,7 +23,8 @@ SOON, SOON_TIMES = 0.3, 5
 """A sample that is late is asked for again after this long, this many times, ..."""
 LATER, LATER_TIMES = 1.0, 60
 """... then after this long, and in the end once per scrape interval."""
-MIN_WINDOW, MAX_WINDOW = 90.0, 3600.0
+REACH, MIN_WINDOW, MAX_WINDOW = 6, 30.0, 3600.0
+"""Scrape intervals that every answer reaches back, and the least and the most seconds of it."""
 LOOK = 300.0
 """Seconds in which a series that is there at all shows: as long as Prometheus itself takes a sample for the present."""
 HISTORY = 900.0
@@ -97,10 +98,10 @@ class Track(Asked):
     def window(self, question: Question, now: float) -> float:
         """Return the seconds to look back: to the last used sample and one interval further."""
         if question.look:
-            return max(MIN_WINDOW, 3 * self.tally.setting) if self.tally.setting else LOOK
+            return reach(self.tally.setting) if self.tally.setting else LOOK
         scrape = self.tally.scrape or GUESS
         used = self.tally.start if self.tally.start is not None else self.tally.after
-        return min(max(HISTORY if self.look_back else MIN_WINDOW, 3 * scrape, now - used + scrape), MAX_WINDOW)
+        return min(max(HISTORY if self.look_back else reach(scrape), now - used + scrape), MAX_WINDOW)
 
     def take(self, question: Question, sides: Sides, now: float) -> bool:
         """Count an answer, weigh the intervals that it closes, plan the next question; return whether any counted."""
@@ -163,6 +164,11 @@ class Track(Asked):
             return None
         asked_all, self.all_edges = self.all_edges, True
         return Trouble("NoData", objectives.no_bucket(objective, available), "NoBucket") if asked_all else None
+
+
+def reach(scrape: float) -> float:
+    """Return how many seconds an answer looks back when nothing was missed: more than any scrape that comes late."""
+    return max(REACH * scrape, MIN_WINDOW)
 
 
 def _probed(question: Question, objective: ObjectivePlan, series: Sequence[RawSeries]) -> Trouble | None:

@@ -11,8 +11,10 @@ from fairway.core.evidence import Evidence, bar, weigh
 from fairway.core.judgement import Case, judge
 from fairway.core.objectives import Edges, prefixes
 from fairway.core.verdict import ObjectivePlan, Question, Reading, SeriesMatcher
+from fairway.engine.track import reach
 
-SCRAPE, WINDOW = 5.0, 90.0
+SCRAPE = 5.0
+WINDOW = reach(SCRAPE)
 PODS = {"stable": 3, "candidate": 1}
 FAILED = (SeriesMatcher("status", "=~", "5.."),)
 ERRORS = ObjectivePlan("errors", "errors", "requests_total", (), FAILED, 0.01, text="1%")
