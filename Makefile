@@ -101,6 +101,7 @@ manifests: $(ENVIRONMENT) build/bin/helm ## Write what is made from the chart: m
 
 .PHONY: unit
 unit: $(ENVIRONMENT) $(TOOLS) ## Run every test that needs no cluster; every branch of a decision must be covered
+	rm -rf build/stories
 	$(RUN) pytest -m "not e2e and not hunt" --cov -n 2
 
 .PHONY: coverage

@@ -133,9 +133,12 @@ def test_a_status_that_both_call_fine_serves_what_was_asked_for() -> None:
             assert (told["Ready"], told["UpToDate"], each["status"].get("run")) == ("True", "True", None), name
 
 
-def test_every_story_that_was_ever_recorded_here() -> None:
+@pytest.mark.e2e
+@pytest.mark.last
+def test_every_story_that_was_recorded_here() -> None:
     """Each moment is as documented, and no run is ever called Healthy between two moments of its way."""
     told = [(name, story) for name, story in stories.recorded() if story]
+    assert {name.partition("-")[0] for name, _ in told} >= {"engine", "tests"}, "run `make unit e2e` first"
     different = {stories.looks(moment): moment for _, story in told for moment in story}
     judged = dict(zip(different, oracle.health(different.values()), strict=True))
     for name, story in told:

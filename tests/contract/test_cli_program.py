@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -144,9 +145,11 @@ async def test_an_interrupt_ends_a_watch_with_its_own_code(kubeconfig):
     process = await asyncio.create_subprocess_exec(
         str(BIN / "fairway"), "status", "churn", "-w", env=os.environ | {"KUBECONFIG": kubeconfig},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        # Whoever runs the tests in the background may have had interrupts ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert process.stdout is not None
     await process.stdout.readline()
-    process.send_signal(2)
+    process.send_signal(signal.SIGINT)
     _, err = await process.communicate()
     assert (process.returncode, err) == (130, b"")

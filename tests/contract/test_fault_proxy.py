@@ -39,6 +39,11 @@ async def test_without_a_fault_the_truth_comes_through(ask):
     assert await ask("none") == [RawSeries({"pod": "a"}, ((1.0, 1.0), (2.0, 3.0)))]
 
 
+async def test_a_slow_answer_is_the_truth(ask, monkeypatch):
+    monkeypatch.setattr(fault_proxy, "SLOW", 0.2)
+    assert await ask("slow") == [RawSeries({"pod": "a"}, ((1.0, 1.0), (2.0, 3.0)))]
+
+
 @pytest.mark.parametrize(
     ("fault", "says"),
     [

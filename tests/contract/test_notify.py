@@ -230,8 +230,9 @@ async def test_one_silent_receiver_does_not_hold_up_another(receiver: Receiver) 
         writer = asyncio.create_task(desk.notifier.write())
         desk.say()
         await asyncio.wait_for(hung.wait(), 5)
-        while not desk.counts["bus", "sent"]:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            while not desk.counts["bus", "sent"]:
+                await asyncio.sleep(0.01)
         writer.cancel()
         await asyncio.gather(writer, return_exceptions=True)
         await desk.notifier.drain(0.05)

@@ -292,8 +292,9 @@ def test_certificates_that_cannot_be_read_are_named(tmp_path):
 # --- how many at once -----------------------------------------------------------------------------------------------
 
 
-async def test_few_questions_are_under_way_at_once_and_waiting_for_a_turn_takes_nobodys_time(fake):
-    """Given a provider that needs most of the deadline, when many ask, then four ask at once and all get answers."""
+async def test_few_questions_are_under_way_at_once_and_waiting_for_a_turn_takes_nobodys_time(fake, monkeypatch):
+    """Given answers that take a part of the deadline, and in a row more than all of it, then four ask at once."""
+    monkeypatch.setattr(prometheus, "CONNECT_TIMEOUT", 0.3)
     under_way, most = 0, 0
 
     async def slow(request):

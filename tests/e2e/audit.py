@@ -22,6 +22,8 @@ class Request:
     code: int
     at: float
     """When it came, in seconds since the epoch."""
+    source: str
+    """Address of the pod that asked."""
 
     @property
     def is_read(self) -> bool:
@@ -45,6 +47,7 @@ def mark() -> int:
 
 def requests(since: int, namespace: str | None = None) -> list[Request]:
     """Everything that the operator has asked since a mark, of one namespace or of all."""
+    assert log().stat().st_size >= since, "the audit log was rotated meanwhile: nothing can be said"
     return [found for found in _all(since) if namespace is None or found.namespace == namespace]
 
 
@@ -69,4 +72,5 @@ def _all(since: int) -> Iterator[Request]:
                     name=about.get("name", ""),
                     code=entry.get("responseStatus", {}).get("code", 0),
                     at=datetime.fromisoformat(entry["requestReceivedTimestamp"]).timestamp(),
+                    source=entry["sourceIPs"][0],
                 )

@@ -192,12 +192,12 @@ class Namespace:
             if holds(status):
                 return status
             await asyncio.sleep(0.25)
-        raise AssertionError(f"{what}: not within {seconds:.0f} s\n{await self.story()}")
+        raise AssertionError(f"{what}: not within {seconds:.0f} s\n{await self.story(name)}")
 
-    async def story(self) -> str:
+    async def story(self, name: str = "churn") -> str:
         """Everything a person would look at."""
         parts = [
-            json.dumps(await self.status(), indent=1),
+            json.dumps(await self.status(name), indent=1),
             await kubectl("-n", self.name, "get", "pods,httproute,events", "-o", "wide", check=False),
             await kubectl("-n", OPERATOR, "logs", "-l", "app.kubernetes.io/name=fairway", "--tail=30", check=False),
         ]

@@ -42,11 +42,14 @@ class Witness:
         """Stop recording and judge."""
         assert self._process is not None
         assert self._reader is not None
-        self._process.terminate()
+        watched = self._process.returncode is None
+        if watched:
+            self._process.terminate()
         await self._process.wait()
         await self._reader
         self._stories.write(os.environ.get("PYTEST_CURRENT_TEST", self._namespace).partition(" ")[0])
         if kind is None:
+            assert watched, "kubectl's watch ended early: nobody was witness"
             broken = [line for name, story in self._statuses.items() for line in judge(name, story)]
             broken += foreign_writes(self._mark, self._namespace)
             assert broken == []

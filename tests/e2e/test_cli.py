@@ -245,7 +245,9 @@ async def test_a_watch_tells_a_rollback(ns: Namespace, viewer: Fairway, tmp_path
             await ns.apply(routed(ns, "1.1.0", env={"FAULT_CRASH": "start"}))
             seen = ""
             while "was rolled back: Crashed" not in seen:
-                seen += (await process.stdout.readline()).decode()
+                line = await process.stdout.readline()
+                assert line, f"the watch ended: {seen}"
+                seen += line.decode()
         assert "Healthy  1.0.0 serves" in first
         assert "Progressing  1.1.0 at 0%" in seen
     finally:

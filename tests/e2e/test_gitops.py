@@ -60,7 +60,7 @@ class Repository:
         if asked == self.text and said.strip() and not torn:
             self.diffs.append(said)
         self.moments.append(await self.ns.get("modeldeployment"))
-        self.looks += 1
+        self.looks += not torn
 
     @contextlib.asynccontextmanager
     async def compared(self) -> AsyncIterator[None]:
@@ -75,7 +75,8 @@ class Repository:
             yield
         finally:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            (ended,) = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(ended, asyncio.CancelledError), ended
 
 
 @pytest.mark.parametrize("flags", [CLIENT, SERVER], ids=["client-side", "server-side"])

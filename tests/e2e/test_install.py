@@ -114,9 +114,8 @@ async def test_models_serve_on_while_nothing_of_the_operator_is_there(release: N
     await ns.answers()
     async with ns.load(240) as load:
         await run("helm", "uninstall", "fairway", "--namespace", OPERATOR, "--wait", "--timeout", "90s", seconds=120)
-        left = await kubectl("get", "clusterroles,clusterrolebindings,validatingadmissionpolicies", "-o", "name")
-        own = "app.kubernetes.io/instance=fairway"
-        assert await kubectl("get", "clusterroles,validatingadmissionpolicies", "-l", own, "-o", "name") == "", left
+        kinds = "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings"
+        assert await kubectl("get", kinds, "-l", "app.kubernetes.io/instance=fairway", "-o", "name") == ""
         assert serves(await ns.status()) == "1.0.0"
         (gone, _) = await ns.pods("1.0.0")
         await kubectl("-n", ns.name, "delete", "pod", gone["metadata"]["name"], "--wait=false")

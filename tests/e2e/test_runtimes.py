@@ -156,6 +156,7 @@ async def test_s47_counts_are_those_of_the_load(ns: Namespace, server: Server) -
     assert await send(ns, server, server.good, 60) == {200: 60}
     failed = await send(ns, server, server.bad, 20)
     assert set(failed) <= CLOSED
+    assert failed[500] > 0
     after = await settled(ns, server, revision)
     grown = {kind: (after[kind][0] - before[kind][0], after[kind][1] - before[kind][1]) for kind in after}
     assert grown["errors"] == (60 + failed[500], failed[500])

@@ -64,6 +64,7 @@ async def test_s13_a_change_of_mind_at_half_weight_loses_nothing(ns: Namespace) 
         assert "1.1.0" not in {t["version"] for t in (status["stable"], status["candidate"])}
         await ns.until("1.2.0 serves", lambda s: serves(s) == "1.2.0" and not s.get("retiring"), 90)
         result = await load.stop()
+    assert "1.1.0" in result.by_version
     assert result.losses == []
 
 

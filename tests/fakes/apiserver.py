@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from fairway.core import names
 from fairway.engine.store import MemoryStore
 from fairway.ports import ClusterError, Manifest
 
@@ -224,8 +223,3 @@ def _name(manifest: Manifest) -> tuple[str, str]:
 def _controller(manifest: Manifest) -> str | None:
     references = manifest["metadata"].get("ownerReferences", ())
     return next((each["uid"] for each in references if each.get("controller")), None)
-
-
-def owner_of(manifest: Manifest) -> str | None:
-    """UID of the ModelDeployment whose label an object carries."""
-    return manifest["metadata"].get("labels", {}).get(names.OWNER)

@@ -14,7 +14,6 @@ from tests.property.promises import Bans, bounded, justified, rises
 from tests.property.truth import MODEL, breach
 
 DELAY = 30.0
-SETTLED_PASSES = 3
 
 
 class Referee:

@@ -1,0 +1,150 @@
+"""Two operators, of which one acts: S42, with the audit log as witness of who wrote what from where."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e import audit
+from tests.e2e.harness import OPERATOR, Manifest, Namespace, kubectl, model, serves
+
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
+
+TAKEOVER = 20.0
+"""Seconds in which a successor acts, at most."""
+STEPS = [{"weight": weight, "for": "8s"} for weight in (10, 20, 30, 40, 50, 60, 70, 80)]
+
+
+async def operators() -> dict[str, str]:
+    """Name -> address of the operator's pods that are not going away."""
+    shown = await kubectl("-n", OPERATOR, "get", "pods", "-l", "app.kubernetes.io/name=fairway", "-o", "json")
+    pods = [pod for pod in json.loads(shown)["items"] if "deletionTimestamp" not in pod["metadata"]]
+    return {pod["metadata"]["name"]: pod["status"].get("podIP", "") for pod in pods}
+
+
+async def lease() -> dict[str, Any]:
+    return dict(json.loads(await kubectl("-n", OPERATOR, "get", "lease", "fairway", "-o", "json"))["spec"])
+
+
+async def leader(but: str = "", seconds: float = 60.0) -> str:
+    """Wait until a pod that is there holds the lease, and not this one; return its name."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        holder = str((await lease()).get("holderIdentity") or "")
+        if holder in await operators() and holder != but:
+            return holder
+        await asyncio.sleep(0.2)
+    raise AssertionError(f"nobody but {but or 'nobody'} holds the lease: {await lease()}")
+
+
+async def two() -> None:
+    """Given two operators that are ready."""
+    await kubectl("-n", OPERATOR, "rollout", "status", "deployment/fairway", "--timeout=90s")
+    async with asyncio.timeout(60):
+        while len([address for address in (await operators()).values() if address]) < 2:
+            await asyncio.sleep(0.5)
+
+
+def process(pod: str) -> int:
+    """The operator's process on this machine: its container's hostname is the pod's name."""
+    mark = f"HOSTNAME={pod}".encode()
+    for each in Path("/proc").glob("[0-9]*"):
+        try:
+            known = mark in (each / "environ").read_bytes().split(b"\0")
+            if known and b"fairway" in (each / "cmdline").read_bytes():
+                return int(each.name)
+        except OSError:
+            continue  # it ended meanwhile, or is the kernel's
+    raise AssertionError(f"no process of {pod} on this machine")
+
+
+def weight(status: dict[str, Any]) -> int:
+    return int(status.get("candidate", {}).get("weight", 0))
+
+
+async def rolling(ns: Namespace) -> None:
+    """Given a model that is on its way through eight steps of 8 s."""
+    await ns.apply(model("1.0.0", traffic={"hostnames": [ns.host]}))
+    await ns.healthy("1.0.0")
+    await ns.answers()
+    await ns.apply(model("1.1.0", traffic={"hostnames": [ns.host]}, rollout={"steps": STEPS, "watch": {"for": "0s"}}))
+    await ns.until("10 %", lambda s: s.get("candidate", {}).get("weight") == 10)
+
+
+def told(events: list[Manifest]) -> list[str]:
+    """The weights that were told, in their order."""
+    about = [e for e in events if e["reason"] == "WeightChanged" and e["involvedObject"]["kind"] == "ModelDeployment"]
+    about.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
+    return [e["message"] for e in about]
+
+
+async def whole(ns: Namespace) -> None:
+    """Wait until it is through; no step was taken twice, and none was left out."""
+    status = await ns.until("1.1.0 serves", lambda s: serves(s) == "1.1.0" and s["phase"] == "Healthy", 200)
+    assert status["runs"] == 2
+    messages = told(await ns.items("events"))
+    assert len(messages) == len(set(messages)) == len(STEPS), messages
+
+
+def writers(since: int, ns: Namespace) -> list[tuple[float, str]]:
+    """(When, from where) of everything that was written in a namespace, the model's Events apart."""
+    asked = [each for each in audit.requests(since, ns.name) if not each.is_read and each.about != "events"]
+    return [(each.at, each.source) for each in asked]
+
+
+async def test_s42_a_killed_leader_is_followed_within_twenty_seconds(ns: Namespace) -> None:
+    """Given two operators and an open run, when the leader is killed, then the other goes on, and alone."""
+    await two()
+    await rolling(ns)
+    old, known = await leader(), await operators()
+    mark, killed = audit.mark(), time.time()
+    os.kill(process(old), signal.SIGKILL)
+    await leader(but=old)
+    await whole(ns)
+    after = writers(mark, ns)
+    others = {source for _, source in after}
+    assert len(others) == 1
+    assert others <= {address for name, address in known.items() if name != old}
+    first = min(at for at, _ in after)
+    print(f"acted again {first - killed:.1f} s after the kill")
+    assert first - killed <= TAKEOVER
+
+
+async def test_s42_a_leader_that_was_frozen_acts_no_more(ns: Namespace) -> None:
+    """Given a leader that is frozen for longer than its lease, when it thaws, then it has written nothing since."""
+    await two()
+    await rolling(ns)
+    old, known = await leader(), await operators()
+    frozen, mark = process(old), audit.mark()
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        new = await leader(but=old)
+        taken, reached = time.time(), weight(await ns.status())
+        await ns.until("the successor acts", lambda s: weight(s) > reached)
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # the kubelet's patience with a silent pod may have ended
+            os.kill(frozen, signal.SIGCONT)
+    await whole(ns)
+    assert {source for at, source in writers(mark, ns) if at >= taken} == {known[new]}
+
+
+async def test_s42_a_stolen_lease_stops_its_holder(ns: Namespace) -> None:
+    """Given an open run, when a stranger takes the lease, then nobody acts until it has expired, and then one does."""
+    await two()
+    await rolling(ns)
+    theft = {"spec": {"holderIdentity": "a-stranger", "leaseDurationSeconds": 15}}
+    await kubectl("-n", OPERATOR, "patch", "lease", "fairway", "--type=merge", "-p", json.dumps(theft))
+    stolen = time.time()
+    mark = audit.mark()
+    await leader()
+    free = time.time()
+    await whole(ns)
+    held = [at for at, _ in writers(mark, ns) if stolen + 5 < at < free - 1]
+    assert held == [], "the old leader knows within a renewal"
+    assert len({source for at, source in writers(mark, ns) if at > free}) == 1
