@@ -153,9 +153,10 @@ runtimes: $(ENVIRONMENT) ## Build an example for each model server that the test
 .PHONY: e2e
 e2e: $(ENVIRONMENT) build/bin/argocd-oracle ## Run the tests that need the cluster and the images
 	$(RUN) python -m tests.e2e
-	FAIRWAY_INSTALLED=1 $(RUN) pytest -m "e2e and not alone and not last and not unproven" -n 3
-	FAIRWAY_INSTALLED=1 $(RUN) pytest -m "e2e and alone and not unproven"
-	FAIRWAY_INSTALLED=1 $(RUN) pytest -m "e2e and last and not unproven"
+	FAIRWAY_INSTALLED=1 $(RUN) pytest -m "e2e and not load and not alone and not last" -n 4 --durations=12
+	FAIRWAY_INSTALLED=1 $(RUN) pytest -m "e2e and load" -n 3 --durations=12
+	FAIRWAY_INSTALLED=1 $(RUN) pytest -m "e2e and alone" --durations=12
+	FAIRWAY_INSTALLED=1 $(RUN) pytest -m "e2e and last"
 
 # --- all of it --------------------------------------------------------------------------------------------------
 

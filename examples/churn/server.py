@@ -45,7 +45,7 @@ def create_app(switches: Switches, directory: Path, effects: Effects | None = No
     async def load_model() -> None:
         await effects.sleep(switches.load_seconds)
         try:
-            state.model = await asyncio.to_thread(load, directory)
+            state.model = await asyncio.to_thread(load, directory, switches.model_format)
         except ModelError as error:
             print(error, file=sys.stderr, flush=True)
             effects.die()

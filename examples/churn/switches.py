@@ -32,6 +32,7 @@ class Switches:
     latency: float = 0.0
     latency_share: float = 1.0
     load_seconds: float = 0.0
+    model_format: str = "sklearn"
     crash: Crash | None = None
     port: int = 8080
 
@@ -44,6 +45,7 @@ class Switches:
             latency=_number(env, "FAULT_LATENCY", 0.0, 120.0),
             latency_share=_number(env, "FAULT_LATENCY_SHARE", 1.0, 1.0),
             load_seconds=_number(env, "LOAD_SECONDS", 0.0, 3600.0),
+            model_format=_format(env.get("MODEL_FORMAT") or "sklearn"),
             crash=_crash(env.get("FAULT_CRASH", "").strip()),
             port=_port(env.get("PORT") or "8080"),
         )
@@ -52,6 +54,12 @@ class Switches:
 def _version(text: str) -> str:
     if not VERSION.fullmatch(text):
         raise SwitchError(f"MODEL_VERSION={text!r}: up to 63 letters, digits and . + _ - are allowed")
+    return text
+
+
+def _format(text: str) -> str:
+    if text not in ("sklearn", "json"):
+        raise SwitchError(f"MODEL_FORMAT={text!r}: sklearn or json is needed")
     return text
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.e2e.harness import OPERATOR, environment
 
 READS = ("get", "list", "watch")
+POD = "authentication.kubernetes.io/pod-name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,8 @@ class Request:
     code: int
     at: float
     """When it came, in seconds since the epoch."""
-    source: str
-    """Address of the pod that asked."""
+    pod: str
+    """The pod that asked: its token is bound to it."""
 
     @property
     def is_read(self) -> bool:
@@ -72,5 +73,5 @@ def _all(since: int) -> Iterator[Request]:
                     name=about.get("name", ""),
                     code=entry.get("responseStatus", {}).get("code", 0),
                     at=datetime.fromisoformat(entry["requestReceivedTimestamp"]).timestamp(),
-                    source=entry["sourceIPs"][0],
+                    pod=next(iter(entry["user"].get("extra", {}).get(POD, ())), ""),
                 )

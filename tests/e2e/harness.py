@@ -74,8 +74,13 @@ def lock() -> Iterator[None]:
         yield
 
 
-async def helm_install(*more: str) -> None:
-    """Install or upgrade the release with the chart; ``more`` values win over those of the tests."""
+async def helm_install(*more: str, providers: list[dict[str, Any]] | None = None) -> None:
+    """Install or upgrade the release with the chart; ``more`` values win over those of the tests.
+
+    ``providers`` are the metrics providers beside the default one; without them those of the release stay.
+    """
+    if providers is None:
+        providers = await _known_providers()
     prometheus = environment()["FAIRWAY_PROMETHEUS_CLUSTER_URL"]
     values = (
         "image.repository=localhost/fairway,image.tag=dev",
@@ -87,23 +92,56 @@ async def helm_install(*more: str) -> None:
     sets = [word for value in values for word in ("--set", value)]
     await run(
         "helm", "upgrade", "--install", "fairway", "charts/fairway", "--namespace", OPERATOR, "--create-namespace",
-        *sets, "--wait", "--timeout", "120s", seconds=150.0,
+        *sets, "--set-json", f"metrics.providers={json.dumps(providers)}", "--wait", "--timeout", "120s", seconds=150.0,
     )  # fmt: skip
 
 
-async def install() -> None:
+async def _known_providers() -> list[dict[str, Any]]:
+    shown = await run("helm", "get", "values", "fairway", "--namespace", OPERATOR, "-o", "json", check=False)
+    values = json.loads(shown) if shown.startswith("{") else {}
+    return list(values.get("metrics", {}).get("providers", ()))
+
+
+async def install(providers: list[dict[str, Any]] | None = None) -> None:
     """Install the operator the way an admin does: with the chart, as pods, with its own rights."""
     if os.environ.get("FAIRWAY_INSTALLED"):
         return  # `make e2e` has done it before it started several processes
-    await helm_install()
+    await helm_install(providers=providers)
     # The tag of a development image stays the same: pods of an older build must go.
     await kubectl("-n", OPERATOR, "rollout", "restart", "deployment/fairway")
     await kubectl("-n", OPERATOR, "rollout", "status", "deployment/fairway", "--timeout=120s")
 
 
+async def operators() -> set[str]:
+    """Names of the operator's pods that are ready and not going away."""
+    shown = await kubectl("-n", OPERATOR, "get", "pods", "-l", "app.kubernetes.io/name=fairway", "-o", "json")
+    return {
+        pod["metadata"]["name"]
+        for pod in json.loads(shown)["items"]
+        if "deletionTimestamp" not in pod["metadata"]
+        and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ()))
+    }
+
+
+async def leader(but: str = "", seconds: float = 60.0) -> str:
+    """Wait until a ready pod holds the lease, and not this one; return its name."""
+    end = time.monotonic() + seconds
+    while True:
+        lease = json.loads(await kubectl("-n", OPERATOR, "get", "lease", "fairway", "-o", "json"))["spec"]
+        holder = str(lease.get("holderIdentity") or "")
+        if holder != but and holder in await operators():
+            return holder
+        assert time.monotonic() < end, f"no ready pod of the operator holds the lease: {lease}"
+        await asyncio.sleep(0.3)
+
+
 def model(version: str, *, env: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
-    """The spec of the example model; ``env`` are its fault switches."""
-    variables = {"MODEL_VERSION": version, **(env or {})}
+    """The spec of the example model; ``env`` are its switches.
+
+    The tests start hundreds of its pods, and most of each start would be the import of scikit-learn; S1, the idle model
+    and the demo pay for it.
+    """
+    variables = {"MODEL_VERSION": version, "MODEL_FORMAT": "json", **(env or {})}
     return {
         "model": {"version": version, "source": {"commit": "4f2c9d1"}},
         "runtime": {
@@ -299,6 +337,7 @@ async def idle_model() -> None:
     await kubectl("create", "namespace", IDLE)
     async with named_namespace(IDLE) as ns:
         objectives = [{"name": "errors", "errors": {"below": "2%"}}]
-        await ns.apply(model("1.0.0", objectives=objectives, traffic={"hostnames": [ns.host]}))
+        real = {"MODEL_FORMAT": "sklearn"}
+        await ns.apply(model("1.0.0", env=real, objectives=objectives, traffic={"hostnames": [ns.host]}))
         await ns.healthy("1.0.0")
         await ns.answers()

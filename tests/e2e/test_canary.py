@@ -8,7 +8,8 @@ import pytest
 from tests.e2e.harness import OPERATOR, Namespace, condition, kubectl, model, serves
 from tests.load.result import Result
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alone]
+pytestmark = pytest.mark.e2e
+loaded = pytest.mark.load
 
 STEPS = [{"weight": 20, "for": "8s"}, {"weight": 50, "for": "8s"}]
 ERRORS = [{"name": "errors", "errors": {"below": "2%"}}]
@@ -27,6 +28,7 @@ async def up(ns: Namespace) -> None:
     await ns.answers()
 
 
+@loaded
 async def test_s6_s7_s55_a_good_version_takes_over_step_by_step(ns: Namespace) -> None:
     """Given load, when 1.1.0 is applied, then 20, 50, 100; the same pods serve and no request is lost."""
     await up(ns)
@@ -70,6 +72,7 @@ def _assert_split(result: Result, held: float) -> None:
     assert len(fifths) >= 4, shares
 
 
+@loaded
 async def test_s22_a_bad_version_is_out_fast_and_stays_out(ns: Namespace) -> None:
     """Given load, when half of 1.2.0's answers fail at 5 %, then its weight is 0 at once and every number is told."""
     await up(ns)
@@ -109,6 +112,7 @@ async def test_s25_an_image_that_does_not_exist_never_gets_weight(ns: Namespace)
     assert await ns.weights() == {"1.0.0": 100}
 
 
+@loaded
 async def test_s26_a_crash_takes_the_weight_before_the_metrics_know(ns: Namespace) -> None:
     """Given a candidate with weight, when its only pod crashes for good, then it is out although no verdict said so."""
     await up(ns)
@@ -122,6 +126,7 @@ async def test_s26_a_crash_takes_the_weight_before_the_metrics_know(ns: Namespac
     assert serves(status) == "1.0.0"
 
 
+@pytest.mark.alone
 async def test_p4_killing_the_operator_in_mid_run_changes_nothing_but_time(ns: Namespace) -> None:
     """Given an open run, when every operator pod is killed, then a successor goes on and no request is lost."""
     await up(ns)

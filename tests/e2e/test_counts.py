@@ -13,6 +13,7 @@ from tests.load.generator import Load, Plan
 from tests.load.result import Result
 
 pytestmark = pytest.mark.e2e
+loaded = pytest.mark.load
 
 ERRORS = {"name": "errors", "errors": {"below": "2%"}}
 LATENCY = {"name": "latency", "latency": {"percentile": 90, "below": "250ms"}}
@@ -69,6 +70,7 @@ async def told(ns: Namespace, result: Result) -> dict[str, Any]:
     return counted(status)
 
 
+@loaded
 async def test_s31_the_numbers_are_those_of_the_load(ns: Namespace) -> None:
     """Given a limit that nobody breaks, when some answers fail and some are slow, then exactly so many are told."""
     generous = {"name": "errors", "errors": {"below": "60%"}}
@@ -89,6 +91,7 @@ async def test_s31_the_numbers_are_those_of_the_load(ns: Namespace) -> None:
     assert share == pytest.approx(late / seen["requests"], abs=0.12)
 
 
+@loaded
 async def test_s30_a_restart_and_new_pods_are_counted_exactly(ns: Namespace) -> None:
     """Given counted requests, when the candidate's counters begin anew and pods come, then the sum stays exact."""
     generous = {"name": "errors", "errors": {"below": "60%"}}
@@ -152,6 +155,7 @@ async def test_s28_a_bad_answer_of_a_few_convicts_nobody(ns: Namespace) -> None:
     assert (state(status), status["candidate"]["weight"]) == ("Undecided", 20)
 
 
+@loaded
 async def test_s28_both_bad_alike_is_a_shared_outage(ns: Namespace) -> None:
     """Given a stable version that fails as often, when the candidate breaks the limit, then the run waits."""
     env = {"FAULT_ERROR_SHARE": "0.2"}
@@ -166,6 +170,7 @@ async def test_s28_both_bad_alike_is_a_shared_outage(ns: Namespace) -> None:
     assert result.losses == []
 
 
+@loaded
 async def test_s28_the_wrong_share_of_the_requests_stops_the_promotion(ns: Namespace) -> None:
     """Given a weight of 5, when the candidate gets a third of all requests, then nothing is promoted and it is said."""
     steps = {"rollout": {"steps": [{"weight": 5, "for": "15m"}]}}

@@ -2,23 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.harness import IMAGE, OPERATOR, Namespace, condition, environment, kubectl, model, run, serves
+from tests.e2e import providers
+from tests.e2e.harness import Namespace, condition, kubectl, model, serves
 from tests.load.generator import Load, Plan
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.unproven]
+pytestmark = [pytest.mark.e2e, pytest.mark.load]
 
-PLACE = "e2e-metrics"
-PROXY = Path(__file__).with_name("fault_proxy.py")
 ERRORS = {"name": "errors", "errors": {"below": "2%"}}
 BROKEN = ERRORS | {"provider": "broken"}
-FAILED = 'sum(rate(http_requests_total{$selector,status="500"}[$window]))'
-SHARE = f"{FAILED} / sum(rate(http_requests_total{{$selector}}[$window]))"
+HANGING = ERRORS | {"provider": "hanging"}
 HELD = [{"weight": 20, "for": "15m"}]
 QUICK = [{"weight": 20, "for": "2s"}, {"weight": 50, "for": "2s"}]
 
@@ -40,73 +36,10 @@ FAULTS = {
 WELL = ("Undecided", "Healthy")
 
 
-def proxy() -> list[dict[str, Any]]:
-    """A pod that stands in front of Prometheus, and the Service by which the operator finds it."""
-    labels = {"app": "broken-prometheus"}
-    upstream = environment()["FAIRWAY_PROMETHEUS_CLUSTER_URL"]
-    container = {
-        "name": "proxy",
-        "image": f"{IMAGE}:1.0.0",
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["python3", "-c", PROXY.read_text(encoding="utf-8"), upstream, "/tmp/fault"],
-        "ports": [{"containerPort": 9090}],
-        "readinessProbe": {"tcpSocket": {"port": 9090}, "periodSeconds": 1},
-    }
-    meta = {"name": "broken", "namespace": PLACE, "labels": labels}
-    return [
-        {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": [container]}},
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": meta,
-            "spec": {"selector": labels, "ports": [{"port": 9090}]},
-        },
-    ]
-
-
-async def use(*providers: dict[str, Any]) -> None:
-    """Give the operator these metrics providers, beside its default one."""
-    values = json.dumps({"metrics": {"providers": list(providers)}})
-    await run(
-        "helm", "upgrade", "fairway", "charts/fairway", "--namespace", OPERATOR, "--reuse-values", "-f", "-",
-        "--wait", "--timeout", "120s", stdin=values, seconds=150.0,
-    )  # fmt: skip
-    await kubectl("-n", OPERATOR, "rollout", "status", "deployment/fairway", "--timeout=120s")
-
-
-async def set_up() -> None:
-    """Given a second provider, which is broken in whatever way it is told."""
-    await kubectl("delete", "namespace", PLACE, "--ignore-not-found", "--timeout=60s")
-    await kubectl("create", "namespace", PLACE)
-    manifests = json.dumps({"apiVersion": "v1", "kind": "List", "items": proxy()})
-    await kubectl("apply", "-f", "-", stdin=manifests)
-    await kubectl("-n", PLACE, "wait", "--for=condition=Ready", "pod/broken", "--timeout=60s")
-    template = {"name": "error-share", "promql": SHARE}
-    # By its address: the development cluster has no DNS.
-    address = await kubectl("-n", PLACE, "get", "service", "broken", "-o", "jsonpath={.spec.clusterIP}")
-    url = f"http://{address}:9090"
-    await use({"name": "broken", "url": url, "scrapeInterval": "5s", "freeQueries": True, "queries": [template]})
-
-
-async def tear_down() -> None:
-    await use()
-    await kubectl("delete", "namespace", PLACE, "--wait=false")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def broken(operator: None) -> Iterator[None]:
-    """The second provider, for this module only."""
-    try:
-        asyncio.run(set_up())
-        yield
-    finally:
-        asyncio.run(tear_down())
-
-
-async def fault(word: str) -> None:
-    """Break the provider in this way, or mend it with ``none``."""
+async def fault(word: str, provider: str = "broken") -> None:
+    """Break a provider in this way, or mend it with ``none``."""
     code = f"open('/tmp/fault', 'w').write({word!r})"
-    await kubectl("-n", PLACE, "exec", "broken", "--", "python3", "-c", code)
+    await kubectl("-n", providers.PLACE, "exec", "proxies", "-c", provider, "--", "python3", "-c", code)
 
 
 def routed(ns: Namespace, version: str, *objectives: dict[str, Any], host: str = "", **more: Any) -> dict[str, Any]:
@@ -153,24 +86,24 @@ async def test_s29_every_fault_holds_with_its_reason_and_passes(ns: Namespace) -
 
 async def test_s29_others_keep_their_pace_and_the_held_run_goes_on_afterwards(ns: Namespace) -> None:
     """Given a hanging provider, when two models roll out, then one waits and the other does not."""
-    await fault("none")
-    await ns.apply(routed(ns, "1.0.0", BROKEN))
+    await fault("none", "hanging")
+    await ns.apply(routed(ns, "1.0.0", HANGING))
     await ns.apply(routed(ns, "1.0.0", ERRORS, host="other."), name="other")
     await ns.healthy("1.0.0")
     await ns.until("other serves", lambda s: s.get("phase") == "Healthy", name="other")
     await ns.answers()
     await ns.until("it can be asked", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 150)
-    await fault("hangs")
+    await fault("hangs", "hanging")
     beside = Load(Plan(url=ns.url, host=f"other.{ns.host}", rate=60, seconds=600))
     async with ns.load(600, rate=60) as load, beside:
-        await ns.apply(routed(ns, "1.1.0", BROKEN, rollout={"steps": QUICK, "watch": {"for": "5s"}}))
+        await ns.apply(routed(ns, "1.1.0", HANGING, rollout={"steps": QUICK, "watch": {"for": "5s"}}))
         await ns.apply(routed(ns, "1.1.0", ERRORS, host="other.", rollout={"steps": QUICK}), name="other")
         await ns.until("other is promoted", lambda s: serves(s) == "1.1.0", 90, name="other")
         status = await ns.until("it is held", lambda s: verdict(s) == "ProviderError", 60)
         assert weight(status) == 20
         await asyncio.sleep(20)  # long enough for both steps, had there been evidence
         assert weight(await ns.status()) == 20
-        await fault("none")
+        await fault("none", "hanging")
         await ns.until("it goes on", lambda s: serves(s) == "1.1.0", 120)
         await load.stop()
         await beside.stop()
@@ -178,8 +111,7 @@ async def test_s29_others_keep_their_pace_and_the_held_run_goes_on_afterwards(ns
 
 async def test_s23_a_query_of_ones_own_rolls_back(ns: Namespace) -> None:
     """Given an objective in PromQL, when 1.1.0 breaks it, then it is out, and the number stands in the status."""
-    await fault("none")
-    own = {"name": "share", "query": SHARE, "below": "0.1", "provider": "broken"}
+    own = {"name": "share", "query": providers.SHARE, "below": "0.1", "provider": "free"}
     await ns.apply(routed(ns, "1.0.0", own))
     await ns.healthy("1.0.0")
     await ns.answers()
@@ -196,8 +128,7 @@ async def test_s23_a_query_of_ones_own_rolls_back(ns: Namespace) -> None:
 
 async def test_s23_a_template_promotes_what_keeps_it(ns: Namespace) -> None:
     """Given an admin's query as objective, when 1.1.0 keeps it, then it takes over."""
-    await fault("none")
-    template = {"name": "share", "template": "error-share", "below": "0.1", "provider": "broken"}
+    template = {"name": "share", "template": "error-share", "below": "0.1", "provider": "free"}
     await ns.apply(routed(ns, "1.0.0", template))
     await ns.healthy("1.0.0")
     await ns.answers()
@@ -211,8 +142,8 @@ async def test_s2_what_cannot_be_asked_is_said_at_once(ns: Namespace) -> None:
     """Given objectives that nobody can answer, when they are applied, then MetricsReady says which and why."""
     wrong = {
         "UnknownProvider": ERRORS | {"provider": "mimir"},
-        "UnknownTemplate": {"name": "d", "template": "drift", "below": "1", "provider": "broken"},
-        "InvalidQuery": {"name": "d", "query": "max(up)", "below": "1", "provider": "broken"},
+        "UnknownTemplate": {"name": "d", "template": "drift", "below": "1", "provider": "free"},
+        "InvalidQuery": {"name": "d", "query": "max(up)", "below": "1", "provider": "free"},
         "QueryNotAllowed": {"name": "d", "query": "max(up{$selector})", "below": "1"},
     }
     for reason, objective in wrong.items():

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 
 async def test_s1_s4_a_minimal_model_comes_up_at_full_capacity(ns: Namespace) -> None:
     """Given nothing, when a minimal ModelDeployment is applied, then it serves and says so in every column."""
-    await ns.apply(model("1.0.0"))
+    await ns.apply(model("1.0.0", env={"MODEL_FORMAT": "sklearn"}))
     await kubectl("-n", ns.name, "wait", "md/churn", "--for=condition=Ready", "--timeout=60s")
     status = await ns.status()
     assert (serves(status), status["phase"], status["stable"]["ready"]) == ("1.0.0", "Healthy", 2)
@@ -26,7 +26,6 @@ async def test_s1_s4_a_minimal_model_comes_up_at_full_capacity(ns: Namespace) ->
     assert [reason for reason, _ in await ns.events()] == ["RunStarted", "Promoted"]
 
 
-@pytest.mark.alone
 async def test_s3_a_settled_model_is_left_alone(ns: Namespace) -> None:
     """Given a settled model, when it is applied again and the operator restarts, then nothing is written."""
     spec = model("1.0.0")

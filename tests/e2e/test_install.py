@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import OPERATOR, Manifest, Namespace, helm_install, kubectl, model, run, serves
+from tests.e2e.harness import OPERATOR, Manifest, Namespace, helm_install, kubectl, leader, model, run, serves
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.unproven]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 OTHER = ("image.tag=next", "settle=5s", "scaleDownDelay=45s", "workers=2", "resources.requests.cpu=60m")
 """What a newer release may bring: another build, other defaults."""
@@ -30,24 +30,6 @@ async def release(ns: Namespace) -> AsyncIterator[Namespace]:
 def routed(ns: Namespace, version: str, **more: Any) -> dict[str, Any]:
     """A spec behind the gateway."""
     return model(version, **{"traffic": {"hostnames": [ns.host]}, **more})
-
-
-async def leader(seconds: float = 60.0) -> str:
-    """Wait until a pod that is there holds the lease; return its name."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        shown = await kubectl("-n", OPERATOR, "get", "pods", "-l", "app.kubernetes.io/name=fairway", "-o", "json")
-        pods = [pod for pod in json.loads(shown)["items"] if "deletionTimestamp" not in pod["metadata"]]
-        ready = {
-            pod["metadata"]["name"]
-            for pod in pods
-            if any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ()))
-        }
-        holder = json.loads(await kubectl("-n", OPERATOR, "get", "lease", "fairway", "-o", "json"))["spec"]
-        if holder.get("holderIdentity") in ready:
-            return str(holder["holderIdentity"])
-        await asyncio.sleep(0.5)
-    raise AssertionError(f"no pod of the operator holds the lease:\n{shown}")
 
 
 async def looked_at(ns: Namespace, name: str) -> None:
@@ -96,10 +78,12 @@ async def test_p9_an_upgrade_and_the_way_back_restart_no_model_and_open_no_run(r
     old = await leader()
     async with ns.load(300) as load:
         await helm_install(*OTHER)
+        await kubectl("-n", OPERATOR, "rollout", "status", "deployment/fairway", "--timeout=90s")
         await looked_at(ns, "after-upgrade")
         assert await leader() != old
         assert await picture(ns) == before
         await run("helm", "rollback", "fairway", "--namespace", OPERATOR, "--wait", "--timeout", "120s", seconds=150)
+        await kubectl("-n", OPERATOR, "rollout", "status", "deployment/fairway", "--timeout=90s")
         await looked_at(ns, "after-rollback")
         assert await picture(ns) == before
         result = await load.stop()

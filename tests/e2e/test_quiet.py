@@ -9,7 +9,7 @@ import pytest
 from tests.e2e import audit
 from tests.e2e.harness import IDLE, Manifest, Namespace, condition, idle_model, kubectl, model, named_namespace
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alone]
+pytestmark = pytest.mark.e2e
 
 MOST_WRITES = 17
 """Of a promotion in five steps: two for each step, and seven."""
@@ -42,6 +42,7 @@ async def test_p6_a_promotion_in_five_steps_costs_seventeen_writes_and_no_read(n
     assert len(told) == 1 + 5 + 1, "one Event for each transition"
 
 
+@pytest.mark.alone
 async def test_p6_ten_idle_minutes_cost_nothing() -> None:
     """Given a settled model with objectives, when ten minutes pass and the operator restarts, then nothing is written.
 

@@ -10,7 +10,8 @@ import pytest
 from tests.e2e.harness import OPERATOR, Namespace, condition, kubectl, model, sample, serves
 from tests.load.generator import Load, Plan
 
-pytestmark = [pytest.mark.e2e, pytest.mark.alone]
+pytestmark = pytest.mark.e2e
+loaded = pytest.mark.load
 
 QUICK = [{"weight": 50, "for": "2s"}]
 HELD = [{"weight": 50, "for": "10m"}]
@@ -28,6 +29,7 @@ async def up(ns: Namespace, **more: Any) -> None:
     await ns.answers()
 
 
+@loaded
 async def test_s8_requests_in_flight_complete(ns: Namespace) -> None:
     """Given a stream of 40 s and held answers of 10 s on stable, when it is replaced and retired, all complete."""
     await up(ns)
@@ -52,6 +54,7 @@ async def test_s8_requests_in_flight_complete(ns: Namespace) -> None:
         assert {await task for task in [*long[1:], *held]} == {200}
 
 
+@loaded
 async def test_s13_a_change_of_mind_at_half_weight_loses_nothing(ns: Namespace) -> None:
     """Given a candidate at 50 under load, when another version is asked for, then 0 at once and nothing is lost."""
     await up(ns)
@@ -68,6 +71,7 @@ async def test_s13_a_change_of_mind_at_half_weight_loses_nothing(ns: Namespace) 
     assert result.losses == []
 
 
+@loaded
 async def test_p1_without_a_gateway_nothing_is_lost(ns: Namespace) -> None:
     """Given no gateway and load on the entry Service, when one version is promoted and one fails, nothing is lost."""
     judged = {"objectives": [{"name": "errors", "errors": {"below": "2%"}}]}
@@ -90,6 +94,7 @@ async def test_p1_without_a_gateway_nothing_is_lost(ns: Namespace) -> None:
     assert result.by_version["1.2.0"]["injected"] > 0
 
 
+@loaded
 async def test_s24_a_breach_in_the_watch_window_returns_at_once(ns: Namespace) -> None:
     """Given a promotion without steps, when the new version fails under load, then the warm former one is back."""
     judged = {"objectives": [{"name": "errors", "errors": {"below": "2%"}}]}
@@ -106,6 +111,7 @@ async def test_s24_a_breach_in_the_watch_window_returns_at_once(ns: Namespace) -
     assert status["history"][0]["outcome"] == "RolledBack"
 
 
+@loaded
 async def test_s23_s27_a_slow_version_is_out_although_stable_is_partly_unready(ns: Namespace) -> None:
     """Given a latency objective and one of stable's pods gone, when 1.3.0 is slow, then it is out."""
     judged = {"objectives": [{"name": "latency", "latency": {"percentile": 90, "below": "250ms"}}]}
@@ -123,6 +129,7 @@ async def test_s23_s27_a_slow_version_is_out_although_stable_is_partly_unready(n
     assert "slower than" in status["message"]
 
 
+@pytest.mark.alone
 async def test_s9_a_step_keeps_its_time_over_a_kill(ns: Namespace) -> None:
     """Given a step of 25 s, when the operator is killed at once, then the step ends about 25 s after it began."""
     await up(ns)

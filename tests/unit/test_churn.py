@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import joblib
 import pytest
 import yaml
 
@@ -103,10 +104,11 @@ async def test_predicts(trained: Path) -> None:
     assert benign.json()["probability"] < 0.05
 
 
-def test_probability_is_scikit_learns(trained: Path) -> None:
-    model = load(trained)
+@pytest.mark.parametrize("kind", ["sklearn", "json"])
+def test_probability_is_scikit_learns(trained: Path, kind: str) -> None:
+    model = load(trained, kind)
     rows = [list(SAMPLE.values()), [0.0] * 6, [1e6] * 6, [9, 20, 57, 250, 0.1, 0.01]]
-    expected = model.classifier.predict_proba(rows)[:, 1]
+    expected = joblib.load(trained / "model.joblib").predict_proba(rows)[:, 1]
     assert [model.probability(row) for row in rows] == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
@@ -245,7 +247,8 @@ def test_switches() -> None:
 
 
 BAD = """FAULT_ERROR_SHARE=1.01 FAULT_ERROR_SHARE=50% FAULT_ERROR_SHARE=nan FAULT_LATENCY=-1 FAULT_LATENCY=100ms
-FAULT_LATENCY_SHARE=2 LOAD_SECONDS=inf FAULT_CRASH=maybe FAULT_CRASH=request:0 FAULT_CRASH=after: PORT=0 PORT=70000"""
+FAULT_LATENCY_SHARE=2 LOAD_SECONDS=inf FAULT_CRASH=maybe FAULT_CRASH=request:0 FAULT_CRASH=after: PORT=0 PORT=70000
+MODEL_FORMAT=onnx"""
 
 
 @pytest.mark.parametrize("text", [*BAD.split(), "MODEL_VERSION=1\r\nx: y", f"MODEL_VERSION={'v' * 64}"])
