@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -17,7 +18,10 @@ from fairway.adapters.logs import JsonFormatter
 from fairway.api.runtime import ModelRuntimeSpec
 from fairway.api.spec import ModelDeploymentSpec
 from fairway.cli import backtest
+from fairway.core.build.common import Owner
+from fairway.core.target import make_record
 from tests.argocd import oracle
+from tests.cluster.prometheus import model_relabeling, scrape_config
 
 ROOT = Path(__file__).resolve().parents[2]
 VALUES = json.loads((ROOT / "charts/fairway/values.schema.json").read_text(encoding="utf-8"))
@@ -38,14 +42,42 @@ def test_every_yaml_is_valid(page: str, text: str) -> None:
         if text.startswith("# values.yaml\n"):
             jsonschema.validate(document, VALUES)
             continue
+        if text.startswith("# prometheus.yml\n"):
+            _is_how_the_tests_scrape(document["scrape_configs"][0])
+            continue
         assert set(document) <= {"apiVersion", "kind", "metadata", "spec"}, page
         kind = document.get("kind", "ModelDeployment")
         if kind == "Application":
             oracle.accept(document)
+        elif kind == "PodMonitor":
+            _relabels_as_the_tests_do(document["spec"])
         else:
             {"ModelRuntime": ModelRuntimeSpec, "ModelDeployment": ModelDeploymentSpec}[kind].model_validate(
                 document["spec"]
             )
+
+
+def _is_how_the_tests_scrape(job: dict[str, Any]) -> None:
+    """The same job as in the development cluster, without the labels that only people want."""
+    (proven,) = (each for each in scrape_config({})["scrape_configs"] if each["job_name"] == "models")
+    rules = job.pop("relabel_configs")
+    assert job == {name: value for name, value in proven.items() if name != "relabel_configs"}
+    assert all(rule in proven["relabel_configs"] for rule in rules)
+    assert {rule.get("target_label") for rule in rules} >= {"__address__", "__metrics_path__", "namespace", "pod"}
+
+
+def _relabels_as_the_tests_do(spec: dict[str, Any]) -> None:
+    """The Prometheus Operator writes the same rules in camel case; the port is that of each model's container."""
+    (endpoint,) = spec["podMetricsEndpoints"]
+    snake = {"targetLabel": "target_label", "sourceLabels": "source_labels"}
+    rules = [{snake.get(name, name): value for name, value in rule.items()} for rule in endpoint["relabelings"]]
+    assert all(rule in model_relabeling() for rule in rules)
+    assert {rule["target_label"] for rule in rules} == {"__address__", "__metrics_path__"}
+    runtime = {"image": "churn:1", "port": 8080}
+    model = ModelDeploymentSpec.model_validate({"model": {"version": "1.0.0"}, "runtime": runtime})
+    template = make_record(Owner("ml", "churn", "uid"), model, None).template
+    assert endpoint["port"] in {port["name"] for port in template["spec"]["containers"][0]["ports"]}
+    assert spec["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
 
 
 def test_every_log_line_is_as_the_operator_writes_it() -> None:
