@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -17,7 +18,10 @@ from fairway.adapters.logs import JsonFormatter
 from fairway.api.runtime import ModelRuntimeSpec
 from fairway.api.spec import ModelDeploymentSpec
 from fairway.cli import backtest
+from fairway.core.build.common import Owner
+from fairway.core.target import make_record
 from tests.argocd import oracle
+from tests.cluster.prometheus import model_relabeling, scrape_config
 
 ROOT = Path(__file__).resolve().parents[2]
 VALUES = json.loads((ROOT / "charts/fairway/values.schema.json").read_text(encoding="utf-8"))
@@ -38,14 +42,42 @@ def test_every_yaml_is_valid(page: str, text: str) -> None:
         if text.startswith("# values.yaml\n"):
             jsonschema.validate(document, VALUES)
             continue
+        if text.startswith("# prometheus.yml\n"):
+            _is_how_the_tests_scrape(document["scrape_configs"][0])
+            continue
         assert set(document) <= {"apiVersion", "kind", "metadata", "spec"}, page
         kind = document.get("kind", "ModelDeployment")
         if kind == "Application":
             oracle.accept(document)
+        elif kind == "PodMonitor":
+            _relabels_as_the_tests_do(document["spec"])
         else:
             {"ModelRuntime": ModelRuntimeSpec, "ModelDeployment": ModelDeploymentSpec}[kind].model_validate(
                 document["spec"]
             )
+
+
+def _is_how_the_tests_scrape(job: dict[str, Any]) -> None:
+    """The same job as in the development cluster, without the labels that only people want."""
+    (proven,) = (each for each in scrape_config({})["scrape_configs"] if each["job_name"] == "models")
+    rules = job.pop("relabel_configs")
+    assert job == {name: value for name, value in proven.items() if name != "relabel_configs"}
+    assert all(rule in proven["relabel_configs"] for rule in rules)
+    assert {rule.get("target_label") for rule in rules} >= {"__address__", "__metrics_path__", "namespace", "pod"}
+
+
+def _relabels_as_the_tests_do(spec: dict[str, Any]) -> None:
+    """The Prometheus Operator writes the same rules in camel case; the port is that of each model's container."""
+    (endpoint,) = spec["podMetricsEndpoints"]
+    snake = {"targetLabel": "target_label", "sourceLabels": "source_labels"}
+    rules = [{snake.get(name, name): value for name, value in rule.items()} for rule in endpoint["relabelings"]]
+    assert all(rule in model_relabeling() for rule in rules)
+    assert {rule["target_label"] for rule in rules} == {"__address__", "__metrics_path__"}
+    runtime = {"image": "churn:1", "port": 8080}
+    model = ModelDeploymentSpec.model_validate({"model": {"version": "1.0.0"}, "runtime": runtime})
+    template = make_record(Owner("ml", "churn", "uid"), model, None).template
+    assert endpoint["port"] in {port["name"] for port in template["spec"]["containers"][0]["ports"]}
+    assert spec["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
 
 
 def test_every_log_line_is_as_the_operator_writes_it() -> None:
@@ -90,32 +122,73 @@ def test_every_local_link_leads_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_every_reason_is_explained() -> None:
+def explained() -> set[tuple[str, str]]:
+    """What docs/reference/reasons.md explains: the condition, or Event, and the reason."""
+    conditions, events = (ROOT / "docs/reference/reasons.md").read_text(encoding="utf-8").split("\n## Events\n")
+    found: set[tuple[str, str]] = set()
+    for row in re.findall(r"^\| (`.*) \|$", conditions, re.MULTILINE):
+        of, _, reasons = row.split(" | ")[:3]
+        known = {reason for shown, reason in found if f"as `{shown}`" == reasons} or set(words(reasons))
+        found |= {(condition, reason) for condition in words(of) for reason in known}
+    for row in re.findall(r"^\| (`.*) \|$", events, re.MULTILINE):
+        found |= {("Event", reason) for reason in words(row.split(" | ")[0])}
+    return found
+
+
+def words(cell: str) -> list[str]:
+    return re.findall(r"`(\w+)`", cell)
+
+
+def test_every_reason_is_explained_where_it_appears() -> None:
     """A CamelCase word in the engine that is no condition's name is a reason, and reasons are a promise."""
-    said = set()
+    said: set[tuple[str, str]] = set()
     for module in (ROOT / "operator/fairway").rglob("*.py"):
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
             said |= set(_reasons(node))
-    assert {"Promoted", "Regressed", "NotReadyInTime", "RuntimeNotFound", "FirstRevisionFailed"} <= said
-    text = (ROOT / "docs/reference/reasons.md").read_text(encoding="utf-8")
-    assert {reason for reason in said if f"`{reason}`" not in text} == set()
+    assert {
+        ("Event", "Promoted"),
+        ("UpToDate", "Promoted"),
+        ("UpToDate", "Crashed"),
+        ("UpToDate", "RunOpen"),
+        ("Stalled", "RuntimeNotFound"),
+        ("Ready", "FirstRevisionFailed"),
+        ("RouteReady", "NoGateway"),
+        ("MetricsReady", "NoBucket"),
+    } <= said
+    assert said - explained() == set()
 
 
-def _reasons(node: ast.AST) -> Iterator[str]:
-    """Literal reasons: the first of an Event, Unresolved or Problem, the second of a rollback, the third of others."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        place = {
-            "Event": 0,
-            "Unresolved": 0,
-            "RouteTrouble": 0,
-            "roll_back": 1,
-            "give_back": 1,
-            "Problem": 0,
-            "Trouble": 2,
-        }.get(node.func.id)
-        words = node.args[place : place + 1] if place is not None else []
-    elif isinstance(node, ast.Tuple) and len(node.elts) == 4:
-        words = node.elts[2:3] if isinstance(node.elts[0], ast.Constant) and node.elts[0].value in CONDITIONS else []
+PLACES = {
+    "Event": (0, ("Event",)),
+    "Unresolved": (0, ("UpToDate", "Stalled", "Event")),
+    "RouteTrouble": (0, ("RouteReady",)),
+    "roll_back": (1, ("UpToDate",)),
+    "give_back": (1, ("UpToDate",)),
+    "Problem": (0, ("MetricsReady",)),
+    "Trouble": (2, ("MetricsReady",)),
+}
+"""A call that names a reason: which argument it is, and the conditions that show it."""
+
+
+def _reasons(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """Literal reasons with what shows them: of the calls above, and of conditions: type, status, reason, message."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in PLACES:
+        place, shown = PLACES[node.func.id]
+        given: list[ast.expr] = node.args[place : place + 1]
+    elif isinstance(node, ast.Tuple) and len(node.elts) == 4 and isinstance(node.elts[0], ast.Constant):
+        given, shown = node.elts[2:3], (str(node.elts[0].value),)
+        if shown[0] not in CONDITIONS or not CONDITIONS.isdisjoint(_literals(given)):
+            return
     else:
-        words = []
-    yield from (w.value for w in words if isinstance(w, ast.Constant) and REASON.match(str(w.value)))
+        return
+    yield from ((each, reason) for each in shown for reason in _literals(given) if REASON.match(reason))
+
+
+def _literals(expressions: list[ast.expr]) -> Iterator[str]:
+    for each in expressions:
+        if isinstance(each, ast.IfExp):
+            yield from _literals([each.body, each.orelse])
+        elif isinstance(each, ast.BoolOp):
+            yield from _literals(each.values)
+        elif isinstance(each, ast.Constant):
+            yield str(each.value)

@@ -2,14 +2,14 @@
 
 import itertools
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.packaging import helm
-from tests.packaging.helm import ROOT, parse
+from tests.packaging.helm import CHART, ROOT, parse
+from tests.pages import as_a_shell_hands_them_on, blocks, commands
 
 PAGES = [
     ROOT / "README.md",
@@ -17,21 +17,12 @@ PAGES = [
     ROOT / "charts/fairway/README.md",
     ROOT / "manifests/README.md",
     ROOT / "docs/security.md",
+    ROOT / "docs/install.md",
+    ROOT / "docs/first-model.md",
+    ROOT / "docs/canary.md",
+    ROOT / "docs/operations.md",
+    ROOT / "docs/runtimes.md",
 ]
-
-
-def commands(page: Path) -> Iterator[str]:
-    """Each command in a page's blocks of code; continued lines belong together."""
-    for language, block in re.findall(
-        r"^```(\w*)\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    ):
-        if not language:
-            yield from block.replace("\\\n", " ").replace("<your registry>", "registry.example").splitlines()
-
-
-def as_a_shell_hands_them_on(command: str) -> list[str]:
-    """The words after the shell has taken quotes, backslashes and braces for its own."""
-    return subprocess.check_output(["bash", "-c", f"printf '%s\\n' {command}"], text=True).splitlines()
 
 
 def sets() -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -52,7 +43,23 @@ def test_values_that_are_shown_can_be_set(page: str, chosen: tuple[str, ...]) ->
 
 
 def test_there_are_such_values() -> None:
-    assert len(list(sets())) == 4
+    assert len(list(sets())) == 7
+
+
+FILES = [text for page in PAGES for _, text in blocks(page) if text.startswith("# values.yaml\n")]
+
+
+@pytest.mark.parametrize("values", FILES)
+def test_files_of_values_render(values: str, tmp_path: Path) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_text(values, encoding="utf-8")
+    done = helm.helm("template", "fairway", CHART, "--namespace", helm.NAMESPACE, "-f", path)
+    assert done.returncode == 0, done.stderr
+    assert len(parse(done.stdout)) > 10
+
+
+def test_there_are_such_files() -> None:
+    assert len(FILES) == 2
 
 
 def test_folders_that_are_applied_are_there() -> None:
