@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fairway import settings as configuration
@@ -187,7 +188,7 @@ def _endpoints(parts: Parts) -> list[Endpoint]:
                 ),
                 ca_file=each.ca_file,
                 headers=each.headers or {},
-                asked=parts.metrics.asked,
+                asked=partial(parts.metrics.asked, each.name),
             ),
             scrape_interval=each.scrape_interval,
             revision_label=each.revision_label,
