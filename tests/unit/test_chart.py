@@ -1,9 +1,12 @@
 """The chart as Helm renders it: what it grants, how the operator runs, and what it refuses."""
 
 import json
+import re
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -134,6 +137,42 @@ def test_nonsense_is_refused_with_its_path(helm: Helm, value: str, path: str) ->
     done = helm("template", "fairway", CHART, "--set", value)
     assert done.returncode != 0
     assert path in done.stderr
+
+
+# --- what it says after an installation ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def notes(helm: Helm, tmp_path: Path) -> Callable[[str], str]:
+    """Return what Helm would print. Helm itself renders the notes for a cluster only, so a template includes them."""
+    copy = tmp_path / "fairway"
+    shutil.copytree(CHART, copy)
+    shutil.move(copy / "templates/NOTES.txt", copy / "files/NOTES.txt")
+    template = """notes: |-\n  {{- tpl (.Files.Get "files/NOTES.txt") . | nindent 2 }}\n"""
+    (copy / "templates/notes.yaml").write_text(template)
+
+    def print_notes(sets: str) -> str:
+        done = helm("template", "fairway", copy, "--show-only", "templates/notes.yaml", "--set-string", sets)
+        assert done.returncode == 0, done.stderr
+        return str(yaml.safe_load(done.stdout)["notes"])
+
+    return print_notes
+
+
+@pytest.mark.parametrize(
+    ("sets", "namespace", "warned"),
+    [("lease.name=x", "default", True), ("namespaces={7,risk},gateway.name=g,gateway.namespace=g", "7", False)],
+)
+def test_the_first_model_in_the_notes_can_be_applied(
+    notes: Callable[[str], str], sets: str, namespace: str, *, warned: bool
+) -> None:
+    shown = notes(sets)
+    (example,) = re.findall(r"^ *kubectl apply -f - <<EOF\n(.*?)^ *EOF$", shown, re.DOTALL | re.MULTILINE)
+    model = yaml.safe_load(example)
+    ModelDeploymentSpec.model_validate(model["spec"])
+    assert (model["apiVersion"], model["kind"]) == ("fairway.dev/v1alpha1", "ModelDeployment")
+    assert model["metadata"]["namespace"] == namespace
+    assert ("No default Gateway is configured" in shown) is warned
 
 
 # --- what the operator may do ----------------------------------------------------------------------------------
@@ -334,6 +373,31 @@ def test_replicas_keep_apart_and_one_goes_at_a_time(render: Render) -> None:
     for labels in (term["podAffinityTerm"]["labelSelector"], spread["labelSelector"]):
         assert labels["matchLabels"] == spec["selector"]["matchLabels"]
     assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
+
+
+NUMBERS = ("namespaces={123}", "lease.name=7", "serviceAccount.name=8", "priorityClassName=9")
+
+
+def test_names_that_look_like_numbers_stay_text() -> None:
+    objects = chart.objects(release="1", strings=NUMBERS, apis=("monitoring.coreos.com/v1/PodMonitor",))
+    assert list(numbers(objects)) == []
+    roles = {each["metadata"]["namespace"]: each["rules"] for each in of_kind(objects, "Role")}
+    assert roles.keys() == {"123", "fairway-system"}
+    assert roles["fairway-system"][1]["resourceNames"] == ["7"]
+    assert config_of(objects)["namespaces"] == ["123"]
+
+
+TEXTS = {"name", "namespace", "app.kubernetes.io/instance", "serviceAccountName", "priorityClassName"}
+
+
+def numbers(value: Any) -> Iterator[Any]:
+    """Names anywhere below that are no text."""
+    if isinstance(value, dict):
+        yield from ((key, each) for key, each in value.items() if key in TEXTS and not isinstance(each, str | dict))
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from numbers(inner)
 
 
 # --- the values ------------------------------------------------------------------------------------------------

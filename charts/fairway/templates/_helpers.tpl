@@ -27,7 +27,7 @@
 {{/* These never change, and select exactly the operator's pods. */}}
 {{- define "fairway.selectorLabels" -}}
 app.kubernetes.io/name: fairway
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end -}}
 
@@ -46,6 +46,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- define "fairway.subject" -}}
 - kind: ServiceAccount
-  name: {{ include "fairway.serviceAccount" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "fairway.serviceAccount" . | quote }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end -}}
