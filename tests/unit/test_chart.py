@@ -111,6 +111,7 @@ def test_lint_finds_nothing(helm: Helm) -> None:
         ("prometheus.url=http://p,prometheus.queries[0].name=drift", "/prometheus/queries/0"),
         ("metrics.providers[0].url=http://p", "/metrics/providers/0"),
         ("metrics.providers[0].name=a,metrics.providers[0].url=http://u:p@h", "/metrics/providers/0/url"),
+        ("prometheus.url=http://p,prometheus.headers.AUTHORIZATION=x", "AUTHORIZATION"),
         ("settle=3", "/settle"),
         ("scaleDownDelay=-30s", "/scaleDownDelay"),
         ("lease.name=A_b", "/lease/name"),
@@ -137,6 +138,75 @@ def test_nonsense_is_refused_with_its_path(helm: Helm, value: str, path: str) ->
     done = helm("template", "fairway", CHART, "--set", value)
     assert done.returncode != 0
     assert path in done.stderr
+
+
+PROVIDER = "metrics.providers[0].name=default,metrics.providers[0].url=http://p"
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("lease.duration=2s", "/lease/duration"),
+        ("settle=301s", "/settle"),
+        ("settle=5m1s", "/settle"),
+        ("settle=1h", "/settle"),
+        ("scaleDownDelay=3601s", "/scaleDownDelay"),
+        ("scaleDownDelay=1h1s", "/scaleDownDelay"),
+        ("prometheus.url=http://p,prometheus.scrapeInterval=0m0s", "/prometheus/scrapeInterval"),
+        ("prometheus.url=http://p,prometheus.headers.authorization=x", "authorization"),
+        (
+            'prometheus.url=http://p,prometheus.basicAuth.passwordFile=/p,prometheus.basicAuth.username="a\nb"',
+            "/prometheus/basicAuth/username",
+        ),
+        (
+            "prometheus.url=http://p,prometheus.queries[0].name=drift,prometheus.queries[0].promql=max(x{$who})",
+            "/prometheus/queries/0/promql",
+        ),
+        (f"prometheus.url=http://p,{PROVIDER}", "metrics.providers: two are called default"),
+        (
+            f"{PROVIDER},{PROVIDER.replace('[0]', '[1]')}",
+            "metrics.providers: two are called default",
+        ),
+        (
+            "prometheus.url=http://p,prometheus.queries[0].name=a,prometheus.queries[0].promql=x,"
+            "prometheus.queries[1].name=a,prometheus.queries[1].promql=y",
+            "queries of default: two are called a",
+        ),
+        (
+            "notifications[0].name=a,notifications[0].url=http://p,notifications[1].name=a,notifications[1].url=http://q",
+            "notifications: two are called a",
+        ),
+    ],
+)
+def test_what_the_operator_would_refuse_is_refused_before(helm: Helm, tmp_path: Path, value: str, says: str) -> None:
+    done = helm("template", "fairway", CHART, "--set", value)
+    assert done.returncode != 0
+    assert says in done.stderr
+    with pytest.raises(ValueError, match="validation error"):
+        Settings.model_validate(asked_for(value, tmp_path, helm))
+
+
+def asked_for(value: str, tmp_path: Path, helm: Helm) -> Any:
+    """Return values as Helm reads them, by a chart that shows them."""
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: x\nversion: 1.0.0\n")
+    (tmp_path / "templates/x.yaml").write_text("{{ .Values | toYaml }}")
+    shown = yaml.safe_load(helm("template", "x", tmp_path, "--set", value).stdout)
+    return {key: each for key, each in shown.items() if key != "global"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(f"settle={each}" for each in ("0s", "59s", "300s", "5m", "4m59s", "5m0s", "2m")),
+        *(f"scaleDownDelay={each}" for each in ("0s", "999s", "3600s", "1h", "59m59s", "60m")),
+        *(f"lease.duration={each}" for each in ("3s", "15s", "1m30s")),
+        "prometheus.url=http://p,prometheus.scrapeInterval=500s",
+        "prometheus.url=http://p,prometheus.queries[0].name=a,prometheus.queries[0].promql=max(x{$selector}[$window])",
+    ],
+)
+def test_what_the_operator_takes_can_be_set(render: Render, value: str) -> None:
+    Settings.model_validate(config_of(render(value)))
 
 
 # --- what it says after an installation ------------------------------------------------------------------------

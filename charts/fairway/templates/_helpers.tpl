@@ -39,7 +39,30 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{- define "fairway.distinct" -}}
+{{- $path := .path -}}
+{{- $seen := dict -}}
+{{- range .list -}}
+{{- if hasKey $seen .name }}{{ fail (printf "%s: two are called %s" $path .name) }}{{ end -}}
+{{- $_ := set $seen .name true -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What a schema cannot say: names are distinct, and the provider of `prometheus` is called default. */}}
+{{- define "fairway.checked" -}}
+{{- $providers := .Values.metrics.providers | default list -}}
+{{- with .Values.prometheus -}}
+{{- $providers = prepend $providers (dict "name" "default" "queries" .queries) -}}
+{{- end -}}
+{{- include "fairway.distinct" (dict "path" "metrics.providers" "list" $providers) -}}
+{{- include "fairway.distinct" (dict "path" "notifications" "list" .Values.notifications) -}}
+{{- range $providers -}}
+{{- include "fairway.distinct" (dict "path" (printf "queries of %s" .name) "list" .queries) -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "fairway.config" -}}
+{{- include "fairway.checked" . -}}
 {{- $config := pick .Values "namespaces" "gateway" "prometheus" "metrics" "notifications" "settle" "scaleDownDelay" "lease" "port" "workers" "logLevel" -}}
 {{- set $config "approvalsVerified" .Values.policy.approvals.enabled | toYaml }}
 {{- end -}}
