@@ -44,10 +44,11 @@ async def replay(
     *,
     pause_on_regression: bool = False,
     scrape_interval: float | None = None,
+    revision_label: str | None = None,
 ) -> Replay:
     """Ask a question from its ``since`` on, as the operator would have, until a test fires or the time is over."""
     clock = ReplayClock(question.since)
-    endpoint = Endpoint("past", source(clock), scrape_interval)
+    endpoint = Endpoint("past", source(clock), scrape_interval, revision_label)
     analysis = Analysis([endpoint], clock, lambda _key: None, scoped=scoped)
     analysis.ask(question)
     readings: list[Reading] = []
