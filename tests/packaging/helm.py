@@ -35,7 +35,7 @@ def helm(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 @cache
 def text(*sets: str, release: str = "fairway", strings: tuple[str, ...] = (), apis: tuple[str, ...] = ()) -> str:
-    """Render the chart with these values, for a cluster that serves ``apis`` too. Raises ValueError with Helm's words."""
+    """Render the chart with these values; the cluster serves ``apis``, too. Raises ValueError with Helm's words."""
     flags = [flag for value in sets for flag in ("--set", value)]
     flags += [flag for value in strings for flag in ("--set-string", value)]
     flags += [flag for api in apis for flag in ("--api-versions", api)]

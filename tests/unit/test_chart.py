@@ -140,6 +140,10 @@ def test_nonsense_is_refused_with_its_path(helm: Helm, value: str, path: str) ->
     assert path in done.stderr
 
 
+TWO_QUERIES = (
+    "prometheus.url=http://p,prometheus.queries[0].name=a,prometheus.queries[0].promql=x",
+    "prometheus.queries[1].name=a,prometheus.queries[1].promql=y",
+)
 PROVIDER = "metrics.providers[0].name=default,metrics.providers[0].url=http://p"
 
 
@@ -168,8 +172,7 @@ PROVIDER = "metrics.providers[0].name=default,metrics.providers[0].url=http://p"
             "metrics.providers: two are called default",
         ),
         (
-            "prometheus.url=http://p,prometheus.queries[0].name=a,prometheus.queries[0].promql=x,"
-            "prometheus.queries[1].name=a,prometheus.queries[1].promql=y",
+            f"{TWO_QUERIES[0]},{TWO_QUERIES[1]}",
             "queries of default: two are called a",
         ),
         (

@@ -107,7 +107,9 @@ def test_what_does_not_conform_is_found(conform: Conform, text: str, says: str) 
 def findings(*sets: str) -> dict[str, list[str]]:
     """Return kube-score's complaints about the chart: check -> what it says."""
     argv = [tool("kube-score"), "score", "--kubernetes-version=v1.35", "--output-format=json", "-"]
-    done = subprocess.run(argv, input=helm.text(*sets, apis=APIS), capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        argv, input=helm.text(*sets, apis=APIS), capture_output=True, text=True, check=False, timeout=120
+    )
     scored: list[Object] = json.loads(done.stdout)
     found: dict[str, list[str]] = {}
     for each in scored:

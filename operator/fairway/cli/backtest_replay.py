@@ -37,7 +37,7 @@ class ReplayClock:
         return self.time
 
 
-async def replay(
+async def replay(  # noqa: PLR0913  what the operator is told, too
     question: Question,
     source: Callable[[Clock], MetricsSource],
     end: float,
