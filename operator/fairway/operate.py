@@ -6,12 +6,13 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fairway import settings as configuration
 from fairway.adapters import cluster as api
 from fairway.adapters import lease, logs, notify, prometheus, promql, recorder, telemetry, watch
-from fairway.core.providers import Provider, Providers
+from fairway.core.providers import Providers
 from fairway.core.rollout.situation import Policy
 from fairway.engine.analysis import Analysis
 from fairway.engine.gather import Defaults
@@ -135,7 +136,7 @@ def _runtime(parts: Parts, clock: SteadyClock, queue: WorkQueue, analysis: Analy
         clock=clock,
         defaults=Defaults(
             gateway=settings.gateway,
-            providers=_providers(settings),
+            providers=Providers(settings.known_providers, promql.scoped),
             fetch_image=settings.fetch_image,
             policy=Policy(
                 settle=settings.settle,
@@ -187,26 +188,13 @@ def _endpoints(parts: Parts) -> list[Endpoint]:
                 ),
                 ca_file=each.ca_file,
                 headers=each.headers or {},
-                asked=parts.metrics.asked,
+                asked=partial(parts.metrics.asked, each.name),
             ),
             scrape_interval=each.scrape_interval,
             revision_label=each.revision_label,
         )
         for each in parts.settings.providers
     ]
-
-
-def _providers(settings: configuration.Settings) -> Providers:
-    known = (
-        Provider(
-            name=each.name,
-            revision_label=each.revision_label,
-            free_queries=each.free_queries,
-            queries={template.name: template.promql for template in each.queries},
-        )
-        for each in settings.providers
-    )
-    return Providers(tuple(known), promql.scoped)
 
 
 def _resources() -> list[watch.Resource]:

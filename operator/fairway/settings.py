@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from fairway.api.runtime import LabelName
 from fairway.api.spec import NO_VARIABLE, QUERY, GatewayRef
 from fairway.api.types import Api, Duration, Name, Port, PositiveDuration, require_distinct
+from fairway.core.providers import Provider
 
 DEFAULT = "default"
 """Name of the provider that is set as ``prometheus``."""
@@ -152,6 +153,19 @@ class Settings(Api):
         first = self.prometheus
         named = (NamedProvider(name=DEFAULT, **dict(first)),) if first else ()
         return (*named, *self.metrics.providers)
+
+    @property
+    def known_providers(self) -> tuple[Provider, ...]:
+        """What decisions know of the providers without asking them."""
+        return tuple(
+            Provider(
+                name=each.name,
+                revision_label=each.revision_label,
+                free_queries=each.free_queries,
+                queries={template.name: template.promql for template in each.queries},
+            )
+            for each in self.providers
+        )
 
     @model_validator(mode="after")
     def _distinct_providers(self) -> Self:

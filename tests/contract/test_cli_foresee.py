@@ -205,6 +205,27 @@ async def test_plan_knows_the_last_hours_traffic(served, fairway, file):
     assert "latency (p99 50ms): cannot be judged: no bucket at 50ms" in told
 
 
+ABOUT = {"name": "fairway", "namespace": "fairway-system", "labels": {"app.kubernetes.io/name": "fairway"}}
+
+
+def configured(served, configuration):
+    """Given an operator with this configuration."""
+    served._keep({"kind": "ConfigMap", "metadata": ABOUT, "data": {"config.yaml": json.dumps(configuration)}})
+
+
+async def test_names_that_the_operator_does_not_know_are_told(served, fairway, file):
+    """Given a provider without queries, when linted and planned, then a template of it cannot be judged."""
+    open_gateway(served)
+    configured(served, {"prometheus": {"url": "http://127.0.0.1:1"}})
+    document = scenes.spec()
+    document["objectives"] = [{"name": "drift", "template": "drift", "below": 0.2}]
+    words = "cannot be judged: there is no query 'drift' for the provider 'default', only none"
+    ended = await fairway("lint", "-f", file(document), width=200)
+    assert (ended.code, f"error: spec.objectives[0].template: {words}" in ended.out) == (3, True)
+    told = (await fairway("plan", "-f", file(document), width=200)).out
+    assert f"drift (below 0.2): {words}" in told
+
+
 async def test_plan_asks_the_operators_first_provider_and_tells_of_queries(served, fairway, file):
     """Given two providers and a query, when planned, then only what the first is asked for has a rate."""
     await scenes.serving(served)
@@ -215,17 +236,9 @@ async def test_plan_asks_the_operators_first_provider_and_tells_of_queries(serve
         {"name": "drift", "template": "drift", "below": 0.2, "dryRun": True},
     ]
     async with Prometheus([prometheus()]) as metrics:
-        providers = [{"name": "main", "url": metrics.url}, {"name": "edge", "url": "http://127.0.0.1:1"}]
-        config = {
-            "kind": "ConfigMap",
-            "metadata": {
-                "name": "fairway",
-                "namespace": "fairway-system",
-                "labels": {"app.kubernetes.io/name": "fairway"},
-            },
-            "data": {"config.yaml": json.dumps({"metrics": {"providers": providers}})},
-        }
-        served._keep(config)
+        queries = [{"name": "drift", "promql": "max(drift{$selector})"}]
+        main = {"name": "main", "url": metrics.url, "queries": queries}
+        configured(served, {"metrics": {"providers": [main, {"name": "edge", "url": "http://127.0.0.1:1"}]}})
         told = (await fairway("plan", "-f", file(document))).out
     assert "errors (1%): needs 300 requests to the candidate, 2/s in the last hour" in told
     assert "elsewhere (1%): needs 300 requests to the candidate\n" in told
@@ -272,6 +285,37 @@ async def test_render_is_what_the_operator_then_writes(served, fairway, file):
         if "spec" in value:
             asked = json.loads(json.dumps(value["spec"]).replace("00000000-0000-0000-0000-000000000000", uid))
             assert asked == written[key]["spec"], key
+
+
+def fetched(version="1.0.0"):
+    """A model that is at an address."""
+    digest = f"sha256:{'0' * 64}"
+    model = {"version": version, "uri": "https://models.example/churn.tar.gz", "digest": digest}
+    return scenes.spec(version, model=model)
+
+
+def init_images(out):
+    (deployment,) = (each for each in yaml.safe_load_all(out) if each["kind"] == "Deployment")
+    return [each["image"] for each in deployment["spec"]["template"]["spec"]["initContainers"]]
+
+
+async def test_render_fetches_with_the_operators_image(served, fairway, file):
+    image = "registry.example/fairway@sha256:1"
+    container = {"name": "operator", "env": [{"name": "POD_NAME"}, {"name": "FETCH_IMAGE", "value": image}]}
+    spec = {"replicas": 2, "template": {"spec": {"containers": [container]}}}
+    served.objects["Deployment", "fairway"] = {"kind": "Deployment", "metadata": {**ABOUT, "uid": "op"}, "spec": spec}
+    ended = await fairway("render", "-f", file(fetched()))
+    assert (init_images(ended.out), ended.err) == ([image], "")
+
+
+async def test_render_says_when_it_does_not_know_the_operators_image(served, fairway, file):
+    served.forbidden.add(("list", "deployments"))
+    ended = await fairway("render", "-f", file(fetched()), width=200)
+    assert init_images(ended.out) == ["fairway"]
+    assert "note: 'fairway' stands for the image that fetches the model" in ended.err
+    assert "no Deployment of the operator in fairway-system could be read" in ended.err
+    ended = await fairway("render", "-f", file(scenes.spec("1.0.0")))
+    assert "stands for" not in ended.err
 
 
 async def test_render_offline(served, fairway, file, tmp_path):

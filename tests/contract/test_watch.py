@@ -153,13 +153,18 @@ DISCOVERED = {
 }
 
 
+IN_NAMESPACE = "/apis/fairway.dev/v1alpha1/namespaces/ml/modeldeployments"
+NAMESPACES = "/api/v1/namespaces"
+
+
 async def cluster(request):
-    """A cluster in which one model is there, changes and goes."""
+    """A cluster of one namespace, in which one model is there, changes and goes."""
     if request.path in DISCOVERED:
         return web.json_response(DISCOVERED[request.path])
-    ours = request.path == MODELS
+    ours = request.path in (MODELS, IN_NAMESPACE)
     if "watch" not in request.query:
-        return web.json_response({"metadata": {"resourceVersion": "5"}, "items": [model("a", 1)] if ours else []})
+        items = [model("a", 1)] if ours else [{"metadata": {"name": "ml"}}] if request.path == NAMESPACES else []
+        return web.json_response({"metadata": {"resourceVersion": "5"}, "items": items})
     response = web.StreamResponse()
     await response.prepare(request)
     for type_, number in (("MODIFIED", 6), ("DELETED", 7)) if ours else ():
@@ -169,10 +174,12 @@ async def cluster(request):
     return response
 
 
-async def test_a_running_watch_tells_all_and_only_reads(tmp_path, monkeypatch):
+@pytest.fixture
+def told_by(tmp_path, monkeypatch):
+    """Run the watch against a server until it has told three events."""
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    seen = asyncio.Queue()
-    async with FakeApiServer([cluster]) as server:
+
+    async def run(server, namespaces=()):
         path = tmp_path / "config"
         named = {"name": "x"}
         content = {
@@ -183,13 +190,23 @@ async def test_a_running_watch_tells_all_and_only_reads(tmp_path, monkeypatch):
         }
         path.write_text(yaml.safe_dump(content))
         monkeypatch.setenv("KUBECONFIG", str(path))
-        job = asyncio.ensure_future(watch.run(RESOURCES, lambda *event: seen.put_nowait(event), (), "fairway-x"))
+        seen = asyncio.Queue()
+        job = asyncio.ensure_future(
+            watch.run(RESOURCES, lambda *event: seen.put_nowait(event), namespaces, "fairway-x")
+        )
         try:
             async with asyncio.timeout(10):
-                told = [await seen.get() for _ in range(3)]
+                return [await seen.get() for _ in range(3)]
         finally:
             job.cancel()
             await asyncio.gather(job, return_exceptions=True)
+
+    return run
+
+
+async def test_a_running_watch_tells_all_and_only_reads(told_by):
+    async with FakeApiServer([cluster]) as server:
+        told = await told_by(server)
     assert [(type_, one["metadata"]["resourceVersion"]) for type_, one in told] == [
         (None, "1"),
         ("MODIFIED", "6"),
@@ -198,3 +215,14 @@ async def test_a_running_watch_tells_all_and_only_reads(tmp_path, monkeypatch):
     assert {(one["kind"], one["apiVersion"]) for _, one in told} == {("ModelDeployment", "fairway.dev/v1alpha1")}
     assert {method for method, _ in server.seen} == {"GET"}
     assert {call.headers["Authorization"] for call in server.calls} == {"Bearer s3cret"}
+
+
+async def test_in_namespaces_it_watches_those_that_exist_as_soon_as_they_are_listed(told_by):
+    async with FakeApiServer([cluster]) as server:
+        told = await told_by(server, ("ml", "not-made-yet"))
+    assert [type_ for type_, _ in told] == [None, "MODIFIED", "DELETED"]
+    asked = [call.path for call in server.calls if call.path not in DISCOVERED or call.path == NAMESPACES]
+    watched = {call.path for call in server.calls if "watch" in call.query}
+    assert NAMESPACES in asked
+    assert {IN_NAMESPACE, NAMESPACES} <= watched
+    assert not [path for path in watched if path == MODELS or "not-made-yet" in path]

@@ -27,7 +27,7 @@ STARTED = ROOT / "build/e2e-started"
 IMAGE = "registry.example/churn"
 IDLE = "e2e-idle"
 """Namespace of the model that nobody touches while the other tests run."""
-PROXY = "system:serviceaccount:argocd:argocd-application-controller"
+PROXY = "system:serviceaccount:argocd:argocd-server"
 """Speaks for others: the account that the approvals policy trusts in the tests."""
 Manifest = dict[str, Any]
 

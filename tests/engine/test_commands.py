@@ -105,7 +105,19 @@ async def test_s10_s52_only_the_right_word_passes_an_approval(world: World) -> N
     await act(world, "approve", f"{run}/risk by system:user:ann: by all means", 60)
     assert world.weights() == {"1.1.0": 100}
     given = world.status().history[0].approvals[0]
-    assert (given.by, given.comment) == ("system:user:ann", "by all means")
+    assert (given.by, given.via, given.comment) == ("system:user:ann", None, "by all means")
+
+
+async def test_an_approval_says_through_which_program_it_came(world: World) -> None:
+    run = await tried(world, steps=GATED)
+    for manager, command in (("kubectl-annotate", "retry"), ("argocd-server", "approve")):
+        fields = {"f:metadata": {"f:annotations": {f"f:fairway.dev/{command}": {}}}}
+        entry = {"manager": manager, "operation": "Update", "time": "2027-01-15T08:00:09Z", "fieldsV1": fields}
+        world.model()["metadata"].setdefault("managedFields", []).append(entry)
+    await act(world, "approve", f"{run}/risk by ann: fine")
+    after = world.status().run
+    assert after is not None
+    assert [(given.by, given.via) for given in after.approvals] == [("ann", "argocd-server")]
 
 
 async def test_without_the_policy_a_name_is_only_what_somebody_wrote(world: World) -> None:

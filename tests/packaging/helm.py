@@ -34,18 +34,22 @@ def helm(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @cache
-def text(*sets: str, release: str = "fairway") -> str:
-    """Render the chart with these values. Raises ValueError with Helm's words."""
+def text(*sets: str, release: str = "fairway", strings: tuple[str, ...] = (), apis: tuple[str, ...] = ()) -> str:
+    """Render the chart with these values; the cluster serves ``apis``, too. Raises ValueError with Helm's words."""
     flags = [flag for value in sets for flag in ("--set", value)]
+    flags += [flag for value in strings for flag in ("--set-string", value)]
+    flags += [flag for api in apis for flag in ("--api-versions", api)]
     done = helm("template", release, CHART, "--namespace", NAMESPACE, *flags)
     if done.returncode:
         raise ValueError(done.stderr.strip())
     return done.stdout
 
 
-def objects(*sets: str, release: str = "fairway") -> list[Object]:
+def objects(
+    *sets: str, release: str = "fairway", strings: tuple[str, ...] = (), apis: tuple[str, ...] = ()
+) -> list[Object]:
     """Render the chart with these values, as objects."""
-    return parse(text(*sets, release=release))
+    return parse(text(*sets, release=release, strings=strings, apis=apis))
 
 
 class _Loader(yaml.CSafeLoader):

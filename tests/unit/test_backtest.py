@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,35 @@ spec: {metrics: {series: {requests: {metric: calls_total, failure: [{label: stat
     assert (code, json.loads(out)["verdict"]) == (3, "Regressed")
     code, _, err, _ = await backtest(tmp_path, capsys, history([]), model=model)
     assert (code, "there is no ModelRuntime 'mine'" in err) == (2, True)
+
+
+@dataclass
+class Labelled(Pod):
+    """A pod of any name, whose series a relabelling gave the revision."""
+
+    revision: str = ""
+
+    @property
+    def identity(self) -> dict[str, str]:
+        return {**super().identity, "fairway_dev_revision": self.revision}
+
+
+def labelled() -> list[Pod]:
+    stable = Labelled("pod-1", phase=1.0, revision="aold").serve(START - 1200, END + 60, 95, 0.001)
+    candidate = Labelled("pod-2", phase=3.0, born=START, revision="bnew").serve(START, END + 60, 5, 0.5)
+    return [stable, candidate]
+
+
+async def test_revisions_may_be_known_by_a_label(tmp_path, capsys) -> None:
+    """Given pods whose names tell nothing, then the label that the provider has for it does."""
+    code, out, _, _ = await backtest(
+        tmp_path, capsys, history(labelled()), "-o", "json", "--revision-label", "fairway_dev_revision"
+    )
+    assert (code, json.loads(out)["verdict"]) == (3, "Regressed")
+    code, _, _, _ = await backtest(tmp_path, capsys, history(labelled()))
+    assert code == 4
+    code, _, err, _ = await backtest(tmp_path, capsys, history(labelled()), "--revision-label", 'a"}')
+    assert (code, "is no name of a label" in err) == (2, True)
 
 
 def drifting(pods: list[Pod], *, after: float):

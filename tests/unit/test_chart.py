@@ -1,9 +1,12 @@
 """The chart as Helm renders it: what it grants, how the operator runs, and what it refuses."""
 
 import json
+import re
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -108,6 +111,7 @@ def test_lint_finds_nothing(helm: Helm) -> None:
         ("prometheus.url=http://p,prometheus.queries[0].name=drift", "/prometheus/queries/0"),
         ("metrics.providers[0].url=http://p", "/metrics/providers/0"),
         ("metrics.providers[0].name=a,metrics.providers[0].url=http://u:p@h", "/metrics/providers/0/url"),
+        ("prometheus.url=http://p,prometheus.headers.AUTHORIZATION=x", "AUTHORIZATION"),
         ("settle=3", "/settle"),
         ("scaleDownDelay=-30s", "/scaleDownDelay"),
         ("lease.name=A_b", "/lease/name"),
@@ -136,6 +140,114 @@ def test_nonsense_is_refused_with_its_path(helm: Helm, value: str, path: str) ->
     assert path in done.stderr
 
 
+TWO_QUERIES = (
+    "prometheus.url=http://p,prometheus.queries[0].name=a,prometheus.queries[0].promql=x",
+    "prometheus.queries[1].name=a,prometheus.queries[1].promql=y",
+)
+PROVIDER = "metrics.providers[0].name=default,metrics.providers[0].url=http://p"
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("lease.duration=2s", "/lease/duration"),
+        ("settle=301s", "/settle"),
+        ("settle=5m1s", "/settle"),
+        ("settle=1h", "/settle"),
+        ("scaleDownDelay=3601s", "/scaleDownDelay"),
+        ("scaleDownDelay=1h1s", "/scaleDownDelay"),
+        ("prometheus.url=http://p,prometheus.scrapeInterval=0m0s", "/prometheus/scrapeInterval"),
+        ("prometheus.url=http://p,prometheus.headers.authorization=x", "authorization"),
+        (
+            'prometheus.url=http://p,prometheus.basicAuth.passwordFile=/p,prometheus.basicAuth.username="a\nb"',
+            "/prometheus/basicAuth/username",
+        ),
+        (
+            "prometheus.url=http://p,prometheus.queries[0].name=drift,prometheus.queries[0].promql=max(x{$who})",
+            "/prometheus/queries/0/promql",
+        ),
+        (f"prometheus.url=http://p,{PROVIDER}", "metrics.providers: two are called default"),
+        (
+            f"{PROVIDER},{PROVIDER.replace('[0]', '[1]')}",
+            "metrics.providers: two are called default",
+        ),
+        (
+            f"{TWO_QUERIES[0]},{TWO_QUERIES[1]}",
+            "queries of default: two are called a",
+        ),
+        (
+            "notifications[0].name=a,notifications[0].url=http://p,notifications[1].name=a,notifications[1].url=http://q",
+            "notifications: two are called a",
+        ),
+    ],
+)
+def test_what_the_operator_would_refuse_is_refused_before(helm: Helm, tmp_path: Path, value: str, says: str) -> None:
+    done = helm("template", "fairway", CHART, "--set", value)
+    assert done.returncode != 0
+    assert says in done.stderr
+    with pytest.raises(ValueError, match="validation error"):
+        Settings.model_validate(asked_for(value, tmp_path, helm))
+
+
+def asked_for(value: str, tmp_path: Path, helm: Helm) -> Any:
+    """Return values as Helm reads them, by a chart that shows them."""
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("apiVersion: v2\nname: x\nversion: 1.0.0\n")
+    (tmp_path / "templates/x.yaml").write_text("{{ .Values | toYaml }}")
+    shown = yaml.safe_load(helm("template", "x", tmp_path, "--set", value).stdout)
+    return {key: each for key, each in shown.items() if key != "global"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(f"settle={each}" for each in ("0s", "59s", "300s", "5m", "4m59s", "5m0s", "2m")),
+        *(f"scaleDownDelay={each}" for each in ("0s", "999s", "3600s", "1h", "59m59s", "60m")),
+        *(f"lease.duration={each}" for each in ("3s", "15s", "1m30s")),
+        "prometheus.url=http://p,prometheus.scrapeInterval=500s",
+        "prometheus.url=http://p,prometheus.queries[0].name=a,prometheus.queries[0].promql=max(x{$selector}[$window])",
+    ],
+)
+def test_what_the_operator_takes_can_be_set(render: Render, value: str) -> None:
+    Settings.model_validate(config_of(render(value)))
+
+
+# --- what it says after an installation ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def notes(helm: Helm, tmp_path: Path) -> Callable[[str], str]:
+    """Return what Helm would print. Helm itself renders the notes for a cluster only, so a template includes them."""
+    copy = tmp_path / "fairway"
+    shutil.copytree(CHART, copy)
+    shutil.move(copy / "templates/NOTES.txt", copy / "files/NOTES.txt")
+    template = """notes: |-\n  {{- tpl (.Files.Get "files/NOTES.txt") . | nindent 2 }}\n"""
+    (copy / "templates/notes.yaml").write_text(template)
+
+    def print_notes(sets: str) -> str:
+        done = helm("template", "fairway", copy, "--show-only", "templates/notes.yaml", "--set-string", sets)
+        assert done.returncode == 0, done.stderr
+        return str(yaml.safe_load(done.stdout)["notes"])
+
+    return print_notes
+
+
+@pytest.mark.parametrize(
+    ("sets", "namespace", "warned"),
+    [("lease.name=x", "default", True), ("namespaces={7,risk},gateway.name=g,gateway.namespace=g", "7", False)],
+)
+def test_the_first_model_in_the_notes_can_be_applied(
+    notes: Callable[[str], str], sets: str, namespace: str, *, warned: bool
+) -> None:
+    shown = notes(sets)
+    (example,) = re.findall(r"^ *kubectl apply -f - <<EOF\n(.*?)^ *EOF$", shown, re.DOTALL | re.MULTILINE)
+    model = yaml.safe_load(example)
+    ModelDeploymentSpec.model_validate(model["spec"])
+    assert (model["apiVersion"], model["kind"]) == ("fairway.dev/v1alpha1", "ModelDeployment")
+    assert model["metadata"]["namespace"] == namespace
+    assert ("No default Gateway is configured" in shown) is warned
+
+
 # --- what the operator may do ----------------------------------------------------------------------------------
 
 
@@ -145,7 +257,8 @@ def test_cluster_wide_the_operator_has_exactly_these_verbs(render: Render) -> No
 
 def test_in_namespaces_it_has_them_only_there(render: Render) -> None:
     objects = render("namespaces={ml,risk}")
-    assert grants(only_bound(objects, "ClusterRole")) == CLUSTER_RULES
+    # Kopf looks which of them exist before it watches any.
+    assert grants(only_bound(objects, "ClusterRole")) == CLUSTER_RULES | {("", "namespaces"): READ}
     roles = {each["metadata"]["namespace"]: grants(each) for each in of_kind(objects, "Role")}
     assert {name: roles[name] for name in ("ml", "risk")} == dict.fromkeys(("ml", "risk"), NAMESPACED_RULES)
     assert set(roles) == {"ml", "risk", "fairway-system"}
@@ -333,6 +446,31 @@ def test_replicas_keep_apart_and_one_goes_at_a_time(render: Render) -> None:
     for labels in (term["podAffinityTerm"]["labelSelector"], spread["labelSelector"]):
         assert labels["matchLabels"] == spec["selector"]["matchLabels"]
     assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
+
+
+NUMBERS = ("namespaces={123}", "lease.name=7", "serviceAccount.name=8", "priorityClassName=9")
+
+
+def test_names_that_look_like_numbers_stay_text() -> None:
+    objects = chart.objects(release="1", strings=NUMBERS, apis=("monitoring.coreos.com/v1/PodMonitor",))
+    assert list(numbers(objects)) == []
+    roles = {each["metadata"]["namespace"]: each["rules"] for each in of_kind(objects, "Role")}
+    assert roles.keys() == {"123", "fairway-system"}
+    assert roles["fairway-system"][1]["resourceNames"] == ["7"]
+    assert config_of(objects)["namespaces"] == ["123"]
+
+
+TEXTS = {"name", "namespace", "app.kubernetes.io/instance", "serviceAccountName", "priorityClassName"}
+
+
+def numbers(value: Any) -> Iterator[Any]:
+    """Names anywhere below that are no text."""
+    if isinstance(value, dict):
+        yield from ((key, each) for key, each in value.items() if key in TEXTS and not isinstance(each, str | dict))
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from numbers(inner)
 
 
 # --- the values ------------------------------------------------------------------------------------------------

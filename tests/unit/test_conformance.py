@@ -1,6 +1,7 @@
 """What is shipped, in the eyes of the field's own checkers: kubeconform and kube-score."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -24,15 +25,20 @@ MODES = {
         "priorityClassName=system-cluster-critical,imagePullSecrets[0].name=registry,nodeSelector.os=linux",
         "tolerations[0].operator=Exists,extraVolumes[0].name=x,extraVolumes[0].secret.secretName=x",
         "extraVolumeMounts[0].name=x,extraVolumeMounts[0].mountPath=/x",
+        "runtimes.enabled=true,monitoring.dashboards.enabled=true,monitoring.dashboards.annotations.folder=ML",
+        "monitoring.podMonitor.labels.release=prometheus,monitoring.prometheusRule.labels.release=prometheus",
     ),
 }
+APIS = ("monitoring.coreos.com/v1/PodMonitor", "monitoring.coreos.com/v1/PrometheusRule")
+"""Of the Prometheus Operator: the chart makes objects of these kinds where the cluster has them."""
 FILES = [
     *(
         path
         for path in sorted(ROOT.glob("manifests/*/*.yaml"))
         if path.name not in {"kustomization.yaml", "config.yaml"}
     ),
-    ROOT / "examples/churn/modeldeployment.yaml",
+    *sorted(ROOT.glob("examples/*/modeldeployment.yaml")),
+    *sorted((ROOT / "charts/fairway/files/runtimes").glob("*.yaml")),
     *sorted((ROOT / "crds").glob("*.yaml")),
 ]
 ACCEPTED = {
@@ -68,7 +74,16 @@ def conform(tmp_path_factory: pytest.TempPathFactory) -> Conform:
 
 @pytest.mark.parametrize("sets", MODES.values(), ids=MODES)
 def test_the_chart_conforms(conform: Conform, sets: tuple[str, ...]) -> None:
-    assert conform(helm.text(*sets)) == []
+    assert conform(helm.text(*sets, apis=APIS)) == []
+
+
+def test_everything_on_leaves_nothing_out() -> None:
+    """Every template of the chart renders something: what is switched off is not looked at."""
+    shown = helm.text(*MODES["everything on"], apis=APIS)
+    rendered = set(re.findall(r"^# Source: fairway/templates/(\S+)$", shown, re.MULTILINE))
+    assert rendered == {path.name for path in (helm.CHART / "templates").glob("*.yaml")}
+    kinds = {each["kind"] for each in parse(shown)}
+    assert {"PodMonitor", "PrometheusRule", "ModelRuntime"} <= kinds
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -92,7 +107,9 @@ def test_what_does_not_conform_is_found(conform: Conform, text: str, says: str) 
 def findings(*sets: str) -> dict[str, list[str]]:
     """Return kube-score's complaints about the chart: check -> what it says."""
     argv = [tool("kube-score"), "score", "--kubernetes-version=v1.35", "--output-format=json", "-"]
-    done = subprocess.run(argv, input=helm.text(*sets), capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        argv, input=helm.text(*sets, apis=APIS), capture_output=True, text=True, check=False, timeout=120
+    )
     scored: list[Object] = json.loads(done.stdout)
     found: dict[str, list[str]] = {}
     for each in scored:

@@ -185,6 +185,13 @@ def test_an_alert_says_what_is_wrong_and_what_to_do(alert: str) -> None:
         assert re.search(rf"by \([^)]*\b{label}\b", rule["expr"]), f"{label} is summed away"
 
 
+def test_two_leaders_are_seen_by_the_models_that_both_show() -> None:
+    """Releases in different namespaces have a leader each; series of the same model from two processes are wrong."""
+    expression = RULES["FairwayTwoLeaders"]["expr"]
+    assert [each.name for each in selectors(expression)] == ["fairway_model_phase"]
+    assert re.search(r"count by \(namespace, model\).*> 1$", expression)
+
+
 def test_every_runbook_has_its_alert() -> None:
     sections = re.findall(r"^## (\w+)$", (ROOT / "docs/runbooks.md").read_text(), re.MULTILINE)
     assert sections == list(RULES)

@@ -204,7 +204,7 @@ def test_what_is_not_well_formed_never_gets_past(value: str) -> None:
 
 
 def test_accounts_that_may_speak_for_others_are_listed() -> None:
-    account = "system:serviceaccount:argocd:argocd-application-controller"
+    account = "system:serviceaccount:argocd:argocd-server"
     spec = policies(f"policy.approvals.trustedProxies={{{account}}}")["approvals"]
     (proxy,) = (each["expression"] for each in spec["variables"] if each["name"] == "proxy")
     assert proxy == f'request.userInfo.username in ["{account}"]'

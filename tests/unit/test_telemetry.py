@@ -8,7 +8,7 @@ import sys
 import aiohttp
 import pytest
 
-from fairway import __version__
+from fairway import __version__, operate
 from fairway.adapters.logs import JsonFormatter, log_to_stderr
 from fairway.adapters.telemetry import Metrics, serve
 from fairway.api.spec import ModelDeploymentSpec
@@ -18,6 +18,8 @@ from fairway.core.revision import Record
 from fairway.core.rollout.decide import Decision
 from fairway.core.rollout.situation import Event, Situation, Target
 from fairway.core.verdict import ObjectiveReading, Reading
+from fairway.ports import MetricsError
+from fairway.settings import Settings
 
 KEY = ("ml", "churn")
 WHERE = {"namespace": "ml", "model": "churn"}
@@ -179,12 +181,29 @@ def test_a_model_that_is_gone_leaves_no_series(metrics):
 
 
 def test_queries_and_notifications_are_counted(metrics):
-    metrics.asked(0.02, True)
-    metrics.asked(5.0, False)
+    metrics.asked("default", 0.02, True)
+    metrics.asked("mimir", 5.0, False)
+    metrics.asked("mimir", 5.0, False)
     metrics.notified("oncall", "sent")
-    assert series(metrics, "fairway_metrics_queries_total") == {("ok",): 1, ("error",): 1}
-    assert value(metrics, "fairway_metrics_query_seconds_count") == 2
+    assert series(metrics, "fairway_metrics_queries_total") == {("default", "ok"): 1, ("mimir", "error"): 2}
+    assert value(metrics, "fairway_metrics_query_seconds_count", provider="default") == 1
+    assert value(metrics, "fairway_metrics_query_seconds_count", provider="mimir") == 2
     assert value(metrics, "fairway_notifications_total", channel="oncall", result="sent") == 1
+
+
+async def test_each_provider_is_counted_by_its_name(metrics):
+    settings = Settings.model_validate(
+        {
+            "prometheus": {"url": "http://127.0.0.1:1"},
+            "metrics": {"providers": [{"name": "mimir", "url": "http://127.0.0.1:1"}]},
+        }
+    )
+    nothing = None
+    for endpoint in operate._endpoints(operate.Parts(settings, nothing, metrics, nothing, nothing)):
+        with pytest.raises(MetricsError):
+            await endpoint.source.query("up")
+        await endpoint.source.close()
+    assert series(metrics, "fairway_metrics_queries_total") == {("default", "error"): 1, ("mimir", "error"): 1}
 
 
 def test_the_audit_trail_is_complete_at_every_level(monkeypatch):

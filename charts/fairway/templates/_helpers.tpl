@@ -27,7 +27,7 @@
 {{/* These never change, and select exactly the operator's pods. */}}
 {{- define "fairway.selectorLabels" -}}
 app.kubernetes.io/name: fairway
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end -}}
 
@@ -39,13 +39,36 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
+{{- define "fairway.distinct" -}}
+{{- $path := .path -}}
+{{- $seen := dict -}}
+{{- range .list -}}
+{{- if hasKey $seen .name }}{{ fail (printf "%s: two are called %s" $path .name) }}{{ end -}}
+{{- $_ := set $seen .name true -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What a schema cannot say: names are distinct, and the provider of `prometheus` is called default. */}}
+{{- define "fairway.checked" -}}
+{{- $providers := .Values.metrics.providers | default list -}}
+{{- with .Values.prometheus -}}
+{{- $providers = prepend $providers (dict "name" "default" "queries" .queries) -}}
+{{- end -}}
+{{- include "fairway.distinct" (dict "path" "metrics.providers" "list" $providers) -}}
+{{- include "fairway.distinct" (dict "path" "notifications" "list" .Values.notifications) -}}
+{{- range $providers -}}
+{{- include "fairway.distinct" (dict "path" (printf "queries of %s" .name) "list" .queries) -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "fairway.config" -}}
+{{- include "fairway.checked" . -}}
 {{- $config := pick .Values "namespaces" "gateway" "prometheus" "metrics" "notifications" "settle" "scaleDownDelay" "lease" "port" "workers" "logLevel" -}}
 {{- set $config "approvalsVerified" .Values.policy.approvals.enabled | toYaml }}
 {{- end -}}
 
 {{- define "fairway.subject" -}}
 - kind: ServiceAccount
-  name: {{ include "fairway.serviceAccount" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "fairway.serviceAccount" . | quote }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end -}}

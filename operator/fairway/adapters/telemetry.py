@@ -44,10 +44,11 @@ class Metrics:
             buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
         )
         self.requests = self._counter("fairway_api_requests", "Requests to the API server", "method", "status")
-        self.queries = self._counter("fairway_metrics_queries", "Queries to the metrics provider", "result")
+        self.queries = self._counter("fairway_metrics_queries", "Queries to a metrics provider", "provider", "result")
         self.query_seconds = Histogram(
             "fairway_metrics_query_seconds",
-            "Duration of one query to the metrics provider",
+            "Duration of one query to a metrics provider",
+            ["provider"],
             registry=self.registry,
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
         )
@@ -65,10 +66,10 @@ class Metrics:
         """Count one request to the API server; status 0 is none."""
         self.requests.labels(method=method, status=str(status)).inc()
 
-    def asked(self, seconds: float, ok: bool) -> None:  # noqa: FBT001  a callback's form
-        """Count one query to the metrics provider."""
-        self.queries.labels(result="ok" if ok else "error").inc()
-        self.query_seconds.observe(seconds)
+    def asked(self, provider: str, seconds: float, ok: bool) -> None:  # noqa: FBT001  a callback's form
+        """Count one query to a metrics provider."""
+        self.queries.labels(provider=provider, result="ok" if ok else "error").inc()
+        self.query_seconds.labels(provider=provider).observe(seconds)
 
     def notified(self, channel: str, result: str) -> None:
         """Count one notification: sent, failed or dropped."""

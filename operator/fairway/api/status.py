@@ -80,7 +80,7 @@ class Approval(Tolerant):
 
     name: str = Field(description="Which approval.")
     by: str = Field(description="Who gave it; unverified, where no policy compares the name with the requester.")
-    via: str | None = Field(None, description="The account that spoke for that person, if another did.")
+    via: str | None = Field(None, description="The program that wrote it, by its own word, such as argocd-server.")
     comment: str = Field("", description="Why.")
     at: Time = Field(description="When.")
 

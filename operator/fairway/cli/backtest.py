@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fairway.api.runtime import ModelRuntimeSpec
 from fairway.api.spec import ModelDeploymentSpec
-from fairway.api.types import Duration
+from fairway.api.types import LABEL, Duration
 from fairway.core import runtimes
 from fairway.core.errors import Unresolved
 from fairway.core.objectives import plan
@@ -70,6 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stable", metavar="REVISION", help="the one that served beside it; default: none did")
     parser.add_argument("--step", metavar="DURATION", help="time between two lines of the table; default: a twentieth")
     parser.add_argument("--scrape-interval", metavar="DURATION", help="default: taken from the samples")
+    parser.add_argument(
+        "--revision-label",
+        metavar="LABEL",
+        help="the label of the series that holds the revision, as revisionLabel of the operator's provider; "
+        "default: the names of the pods tell it",
+    )
     parser.add_argument("--namespace", "-n", help="default: the ModelDeployment's, or default")
     parser.add_argument("--bearer-token-file", type=Path, metavar="FILE")
     parser.add_argument("--ca-file", type=Path, metavar="FILE")
@@ -108,6 +114,7 @@ def _replay(options: argparse.Namespace, source: Any, report: Any) -> int:
             end,
             pause_on_regression=bool(rollout and rollout.on_regression == "Pause"),
             scrape_interval=_duration(options.scrape_interval, "--scrape-interval"),
+            revision_label=_label(options.revision_label),
         )
     )
     write = report.as_json if options.output == "json" else report.as_text
@@ -183,6 +190,12 @@ def _duration(text: str | None, option: str) -> float | None:
         return _DURATION.validate_python(text)
     except ValidationError:
         raise BacktestError(f"{option}: {text!r} is no duration such as 30s") from None
+
+
+def _label(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(LABEL, text):
+        raise BacktestError(f"--revision-label: {text!r} is no name of a label")
+    return text
 
 
 def _documents(file: Path) -> list[dict[str, Any]]:

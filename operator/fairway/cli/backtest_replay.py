@@ -37,17 +37,18 @@ class ReplayClock:
         return self.time
 
 
-async def replay(
+async def replay(  # noqa: PLR0913  what the operator is told, too
     question: Question,
     source: Callable[[Clock], MetricsSource],
     end: float,
     *,
     pause_on_regression: bool = False,
     scrape_interval: float | None = None,
+    revision_label: str | None = None,
 ) -> Replay:
     """Ask a question from its ``since`` on, as the operator would have, until a test fires or the time is over."""
     clock = ReplayClock(question.since)
-    endpoint = Endpoint("past", source(clock), scrape_interval)
+    endpoint = Endpoint("past", source(clock), scrape_interval, revision_label)
     analysis = Analysis([endpoint], clock, lambda _key: None, scoped=scoped)
     analysis.ask(question)
     readings: list[Reading] = []

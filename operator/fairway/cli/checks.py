@@ -8,6 +8,7 @@ from typing import Any, Literal
 from fairway.api.spec import ModelDeploymentSpec
 from fairway.api.types import NAME_LENGTH, OBJECT_NAME
 from fairway.cli.facts import Facts, claim_of
+from fairway.cli.foresight import providers
 from fairway.cli.manifests import Document, problems
 from fairway.cli.room import quantity
 from fairway.cli.words import dig, safe
@@ -95,6 +96,23 @@ def _runtime(case: Case) -> Iterator[Found]:
     for i, objective in enumerate(case.spec.objectives or ()):
         if problem := problems.get(objective.name):
             yield "error", f"spec.objectives[{i}]", f"cannot be judged: {problem}"
+
+
+_FIELDS = {"UnknownProvider": ".provider", "UnknownTemplate": ".template"}
+
+
+def _providers(case: Case) -> Iterator[Found]:
+    """Look whether the operator knows whom and what each objective asks."""
+    known = providers(case.facts.cluster)
+    if known is None:
+        if any(each.provider or each.template for each in case.spec.objectives or ()):
+            yield "note", "spec.objectives", "the operator's configuration may not be read: names are not checked"
+        return
+    for i, objective in enumerate(case.spec.objectives or ()):
+        problem = known.problem(objective, (case.namespace, case.document.name))
+        if problem:
+            field = _FIELDS.get(problem.cause, ".query" if objective.query else "")
+            yield "error", f"spec.objectives[{i}]{field}", f"cannot be judged: {problem.message}"
 
 
 def _gateway(case: Case) -> Iterator[Found]:
@@ -212,6 +230,7 @@ def _metrics(case: Case) -> Iterator[Found]:
 
 _CHECKS: tuple[Callable[[Case], Iterator[Found]], ...] = (
     _runtime,
+    _providers,
     _gateway,
     _hostnames,
     _model,

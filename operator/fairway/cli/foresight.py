@@ -17,18 +17,21 @@ from fairway.cli.session import Session, core_path, group_path, model_path
 from fairway.cli.words import dig
 from fairway.core import names, routing
 from fairway.core.errors import Unresolved
+from fairway.core.providers import Providers
 from fairway.core.rollout.intake import asked_for_another
 from fairway.core.rollout.situation import Event, Situation
 from fairway.engine.analysis import Analysis
 from fairway.engine.gather import Defaults, Gathered, Gatherer
 from fairway.engine.store import MemoryStore
+from fairway.settings import Settings
 
 GATEWAYS = "gateway.networking.k8s.io/v1"
 OPERATOR = "fairway-system"
+LABELS = "app.kubernetes.io/name=fairway"
 NEW = "00000000-0000-0000-0000-000000000000"
 """UID of a ModelDeployment that does not exist yet."""
 FETCH_IMAGE = "fairway"
-"""Stands for the operator's own image where its configuration may not be read."""
+"""Stands for the operator's own image where its Deployment may not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Cluster:
     runtimes: Sequence[Manifest] | None = None
     configuration: Mapping[str, Any] | None = None
     """The operator's own."""
+    fetch_image: str = ""
+    """The image that fetches models; empty where we may not know it."""
     gateways: Mapping[str, Manifest | None] | None = None
     """The Gateways that the files name, as namespace/name; None for one that does not exist."""
     records: Sequence[Manifest] | None = None
@@ -83,7 +88,7 @@ def look(session: Session, documents: Sequence[Document], *, offline: bool) -> C
     if offline:
         return Cluster({})
     live, records = {}, []
-    known = True
+    all_kept = True
     for document in documents:
         namespace = document.namespace or session.namespace
         found = session.try_get(model_path(namespace, document.name)) if document.name else None
@@ -92,24 +97,49 @@ def look(session: Session, documents: Sequence[Document], *, offline: bool) -> C
         live[f"{namespace}/{document.name}"] = found
         selector = f"{names.OWNER}={found['metadata']['uid']}"
         kept = session.try_list(group_path("apps/v1", namespace, "controllerrevisions"), labelSelector=selector)
-        known = known and kept is not None
+        all_kept = all_kept and kept is not None
         records += kept or []
+    known = configuration(session)
     return Cluster(
         live=live,
         runtimes=session.try_list(f"/apis/{GROUP}/v1alpha1/modelruntimes"),
-        configuration=configuration(session),
+        configuration=known,
+        fetch_image=str((known or {}).get("fetchImage") or _fetch_image(session)),
         gateways=_gateways(session, documents),
-        records=records if known else None,
+        records=records if all_kept else None,
         reached=True,
     )
 
 
 def configuration(session: Session) -> dict[str, Any] | None:
     """Return the operator's configuration, where we may read it."""
-    labels = "app.kubernetes.io/name=fairway"
-    found = session.try_list(core_path(OPERATOR, "configmaps"), labelSelector=labels) or []
+    found = session.try_list(core_path(OPERATOR, "configmaps"), labelSelector=LABELS) or []
     text = next((dig(item, "data").get("config.yaml") for item in found if dig(item, "data")), None)
     return dict(yaml.safe_load(text) or {}) if text else None
+
+
+def _fetch_image(session: Session) -> str:
+    """Return the image that the operator is told to fetch with: its Deployment says so, in the environment."""
+    for deployment in session.try_list(group_path("apps/v1", OPERATOR, "deployments"), labelSelector=LABELS) or ():
+        for container in dig(deployment, "spec.template.spec.containers") or ():
+            for variable in container.get("env") or ():
+                if variable["name"] == "FETCH_IMAGE" and variable.get("value"):
+                    return str(variable["value"])
+    return ""
+
+
+def providers(cluster: Cluster) -> Providers | None:
+    """Return the operator's metrics providers; None where nobody may know them, or where we cannot read them."""
+    from fairway.adapters.promql import scoped  # noqa: PLC0415  most verbs do without the parser
+
+    asked = cluster.configuration
+    if asked is None:
+        return None
+    try:
+        settings = Settings.model_validate({key: asked[key] for key in ("prometheus", "metrics") if key in asked})
+    except ValueError:
+        return None  # an operator of another version wrote it
+    return Providers(settings.known_providers, scoped)
 
 
 def _gateways(session: Session, documents: Sequence[Document]) -> dict[str, Manifest | None] | None:
@@ -164,8 +194,7 @@ def foresee(  # noqa: PLR0913  everything that a decision depends on
     for manifest in _world(model, before, cluster, more_runtimes, gateway):
         store.put(manifest)
     clock = Pinned(now)
-    image = str((cluster.configuration or {}).get("fetchImage") or FETCH_IMAGE)
-    defaults = Defaults(gateway=gateway, fetch_image=image)
+    defaults = Defaults(gateway=gateway, providers=providers(cluster), fetch_image=cluster.fetch_image or FETCH_IMAGE)
     try:
         gathered = Gatherer(store, Analysis((), clock, lambda _key: None), clock, defaults).gather(model, before, None)
     except Unresolved as error:

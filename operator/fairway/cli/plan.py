@@ -10,7 +10,7 @@ from fairway.cli import style
 from fairway.cli.changes import Change, changes
 from fairway.cli.client import Manifest
 from fairway.cli.errors import CliError, Exit
-from fairway.cli.foresight import Cluster, Foreseen, default_gateway, foresee, look
+from fairway.cli.foresight import Cluster, Foreseen, default_gateway, foresee, look, providers
 from fairway.cli.manifests import read
 from fairway.cli.room import Room, in_quotas, on_nodes
 from fairway.cli.schedule import Forecast, forecasts, pods_at_once, shortest, unknown
@@ -18,11 +18,10 @@ from fairway.cli.session import Options, Session, core_path
 from fairway.cli.traffic import Measured, Traffic
 from fairway.cli.words import dig, duration, plural
 from fairway.core import capacity
-from fairway.core import objectives as promises
-from fairway.core.providers import queried
+from fairway.core.providers import counted, queried
 from fairway.core.query import LATEST
 from fairway.core.rollout.progress import watch_seconds
-from fairway.core.verdict import ObjectivePlan
+from fairway.core.verdict import ObjectivePlan, QueryPlan
 from fairway.settings import DEFAULT
 
 MOST_CHANGES = 12
@@ -36,6 +35,7 @@ class Plan:
     changed: Sequence[Change] = ()
     steps: Sequence[Forecast] = ()
     judged: Sequence[tuple[ObjectivePlan, Measured | None]] = ()
+    queries: Sequence[QueryPlan] = ()
     source: str = ""
     """Where the traffic is from; empty where it is not known."""
     quota: Room | None = None
@@ -64,7 +64,9 @@ def run(session: Session, options: Options) -> int:
 def _plan(session: Session, options: Options, cluster: Cluster, foreseen: Foreseen) -> Plan:
     spec, notes = foreseen.spec, list(_notes(cluster, foreseen))
     record = foreseen.situation.observed.records[foreseen.situation.target.revision]
-    asked = promises.plan(spec, record.series)
+    owner, known = foreseen.gathered.owner, providers(cluster)
+    key = (owner.namespace, owner.name)
+    asked = counted(spec, record.series, known, key)
     url, near = _provider(options, cluster, asked)
     measured: dict[str, Measured] = {}
     if url and near and foreseen.live:
@@ -83,6 +85,7 @@ def _plan(session: Session, options: Options, cluster: Cluster, foreseen: Forese
         changed=_changed(foreseen),
         steps=steps,
         judged=tuple((each, measured.get(each.name)) for each in asked),
+        queries=queried(spec, known, key),
         source=url if measured else "",
         quota=quota,
         nodes=nodes,
@@ -247,9 +250,7 @@ def _places(plan: Plan) -> Iterator[Text]:
 
 
 def _objectives(plan: Plan) -> Iterator[Text]:
-    owner = plan.foreseen.gathered.owner
-    queries = queried(plan.foreseen.spec, None, (owner.namespace, owner.name))
-    if plan.judged or queries:
+    if plan.judged or plan.queries:
         yield Text("Objectives:")
     for objective, measured in plan.judged:
         problem = (measured.problem if measured else "") or objective.problem
@@ -260,6 +261,9 @@ def _objectives(plan: Plan) -> Iterator[Text]:
             yield Text(f"  {objective.name} ({objective.text}): cannot be judged: {problem}", style=style.OPEN)
         else:
             yield Text(f"  {objective.name} ({objective.text}): {need}{seen}{dry}")
-    for query in queries:
+    for query in plan.queries:
         dry = ", dry run: decides nothing" if query.dry_run else ""
-        yield Text(f"  {query.name} ({query.text}): needs {LATEST} answers of its query{dry}")
+        if query.problem:
+            yield Text(f"  {query.name} ({query.text}): cannot be judged: {query.problem}", style=style.OPEN)
+        else:
+            yield Text(f"  {query.name} ({query.text}): needs {LATEST} answers of its query{dry}")

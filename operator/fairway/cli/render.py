@@ -2,10 +2,11 @@
 
 from fairway.cli.client import Manifest
 from fairway.cli.errors import CliError, Exit
-from fairway.cli.foresight import Foreseen, default_gateway, foresee, look, without_gateway_guess
+from fairway.cli.foresight import FETCH_IMAGE, OPERATOR, Foreseen, default_gateway, foresee, look, without_gateway_guess
 from fairway.cli.manifests import read
 from fairway.cli.output import dump
 from fairway.cli.session import Options, Session
+from fairway.cli.words import dig
 from fairway.core.desired import desired
 
 
@@ -27,11 +28,19 @@ def run(session: Session, options: Options) -> int:
         objects += rendered(without_gateway_guess(foreseen))
     if cluster.reached and cluster.records is None:
         session.note("note: revisions that exist are left out: you may not list controllerrevisions")
+    if not cluster.fetch_image and any(FETCH_IMAGE in _fetching(each) for each in objects):
+        why = "" if options.offline else f", as no Deployment of the operator in {OPERATOR} could be read"
+        session.note(f"note: {FETCH_IMAGE!r} stands for the image that fetches the model: it is not known{why}")
     if options.output == "json":
         session.say(dump({"apiVersion": "v1", "kind": "List", "items": objects}, "json"))
     else:
         session.say("\n---\n".join(dump(each, "yaml") for each in objects))
     return Exit.DONE
+
+
+def _fetching(manifest: Manifest) -> list[str]:
+    """Return the images of a Deployment's init containers."""
+    return [str(each.get("image")) for each in dig(manifest, "spec.template.spec.initContainers") or ()]
 
 
 def rendered(foreseen: Foreseen) -> list[Manifest]:

@@ -28,6 +28,7 @@ _FORMS = {
 }
 NAMES = tuple(_FORMS)
 LONGEST = 120
+LONGEST_CLIENT = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Command:
     gate: str = ""
     by: str = ""
     comment: str = ""
+    client: str = ""
+    """The program that wrote it, by its own word."""
     upgrade: bool = False
 
     @property
@@ -55,14 +58,17 @@ def mark(value: str) -> str:
     return value if plain else f"sha256:{hashlib.sha256(value.encode()).hexdigest()}"
 
 
-def pending(annotations: Mapping[str, str], handled: Mapping[str, str]) -> dict[str, Command]:
-    """Return the commands of an object that are well-formed and not handled yet, by name."""
+def pending(
+    annotations: Mapping[str, str], handled: Mapping[str, str], written: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[str, Command]:
+    """Return the commands of an object that are well-formed and not handled yet, by name; ``written`` as of writers."""
     found = {}
     for name in NAMES:
         value = annotations.get(f"{GROUP}/{name}")
         if value is None or handled.get(name) == mark(value):
             continue
-        command = _parse(name, value)
+        client = (written or {}).get(name, {}).get("client", "")
+        command = _parse(name, value, one_line(client, LONGEST_CLIENT))
         if command is not None:
             found[name] = command
     return found
@@ -82,7 +88,7 @@ def writers(managed: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _parse(name: str, value: str) -> Command | None:
+def _parse(name: str, value: str, client: str) -> Command | None:
     match = _FORMS[name].fullmatch(value)
     if match is None:
         return None
@@ -96,5 +102,6 @@ def _parse(name: str, value: str) -> Command | None:
         gate=parts.get("name") or "",
         by=one_line(parts.get("by") or "", LONGEST),
         comment=one_line(parts.get("comment") or "", LONGEST),
+        client=client,
         upgrade=bool(parts.get("upgrade")),
     )

@@ -78,7 +78,7 @@ class Gatherer:
             reading=self._analysis.reading(key, run) if run else None,
             policy=self._defaults.policy,
             gateway=gateway is not None,
-            commands=pending(meta.get("annotations") or {}, status.commands),
+            commands=pending(meta.get("annotations") or {}, status.commands, meta.get("commanded-by")),
             upgrade=upgrade,
             runtime=runtime,
             trouble=trouble,

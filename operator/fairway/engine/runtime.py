@@ -17,6 +17,8 @@ from fairway.ports import Clock, Cluster, ClusterError, Manifest
 log = logging.getLogger(__name__)
 
 SWEEP_EVERY = 600.0
+SWEEP_EVERY_NAMESPACED = 60.0
+"""Gateways mostly live in other namespaces than those that are watched: there, only a sweep sees them change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class Runtime:
     async def sweep(self) -> None:
         """List everything again from time to time: a watch may lose a deletion."""
         while True:
-            await asyncio.sleep(SWEEP_EVERY)
+            await asyncio.sleep(SWEEP_EVERY_NAMESPACED if self._namespaces else SWEEP_EVERY)
             with contextlib.suppress(ClusterError):
                 await self.sync()
 

@@ -184,7 +184,10 @@ def gateway(**listener):
 
 def found(asked, *, gateways=None, **facts):
     known = {"gateways/models": gateway()} if gateways is None else gateways
-    cluster = Cluster(live=facts.pop("live", {}), gateways=known, runtimes=(), configuration={}, reached=True)
+    configuration = facts.pop("configuration", {"prometheus": {"url": "http://prometheus"}})
+    cluster = Cluster(
+        live=facts.pop("live", {}), gateways=known, runtimes=(), configuration=configuration, reached=True
+    )
     given = {"runtimes": {}, "kubernetes": (1, 35), "gateway_api": True, "models": [], **facts}
     findings = check(asked, Facts(cluster, **given), "ml")
     return {(finding.level, finding.path): finding.message for finding in findings if finding.level != "note"}
@@ -287,6 +290,35 @@ def test_what_the_cluster_cannot_do_is_an_error(asked, facts, path, says):
 )
 def test_what_will_surprise_is_a_warning(asked, facts, path, says):
     assert says in found(asked, **facts)["warning", path]
+
+
+QUERY = {"name": "drift", "below": 0.2}
+MIMIR = {"metrics": {"providers": [{"name": "mimir", "url": "http://m", "queries": [{"name": "psi", "promql": "x"}]}]}}
+
+
+@pytest.mark.parametrize(
+    ("objective", "configuration", "path", "says"),
+    [
+        (
+            {**QUERY, "template": "drift"},
+            MIMIR,
+            ".template",
+            "there is no query 'drift' for the provider 'mimir', only psi",
+        ),
+        ({**QUERY, "template": "psi", "provider": "x"}, MIMIR, ".provider", "no metrics provider 'x', only mimir"),
+        ({**QUERY, "query": "max(y)"}, MIMIR, ".query", "use a template"),
+        ({"name": "errors", "errors": {"below": "1%"}}, {}, "", "no metrics provider is configured"),
+    ],
+)
+def test_names_that_the_operator_does_not_know_are_errors(objective, configuration, path, says):
+    told = found(document(objectives=[objective]), configuration=configuration)
+    assert says in told["error", f"spec.objectives[0]{path}"]
+
+
+@pytest.mark.parametrize("configuration", [None, MIMIR, {"metrics": {"providers": [{"unheard": "of"}]}}])
+def test_names_are_not_judged_where_nobody_knows_them(configuration):
+    objective = {**QUERY, "template": "psi"}
+    assert found(document(objectives=[objective]), configuration=configuration) == {}
 
 
 def test_a_hostname_that_an_older_model_has_is_an_error():

@@ -50,7 +50,7 @@ def approve(s: Situation) -> Transition | None:
     if command is None or run is None:
         return None
     by = command.by if s.policy.verified else UNVERIFIED
-    given = Approval(name=command.gate, by=by, comment=command.comment, at=s.now)
+    given = Approval(name=command.gate, by=by, via=command.client or None, comment=command.comment, at=s.now)
     after = s.status.model_copy(update={"run": run.model_copy(update={"approvals": (*run.approvals, given)})})
     said = f"{command.gate} was approved by {_who(s, command)}" + (f": {command.comment}" if command.comment else "")
     return Transition(handled(after, command), (Event("Approved", said),))
