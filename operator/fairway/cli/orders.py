@@ -204,7 +204,8 @@ def _word(wish: Wish) -> Order:
     else:
         _against_stable(wish)
         says = f"denies {gate} of {run['id']} as {who.name}: {wish.candidate} is taken out, {wish.stable} serves all"
-    value = f"{run['id']}/{gate} by {who.name}: {wish.message}".rstrip()
+    # Without a comment the blank stays: the admission policy wants it after the colon.
+    value = f"{run['id']}/{gate} by {who.name}: {wish.message}"
     return _command(wish, wish.verb, value, says, run=run["id"], step=run.get("step", 0))
 
 

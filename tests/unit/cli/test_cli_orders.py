@@ -1,6 +1,8 @@
 """What is written for each verb, what is said about it, and why it may be refused: on statuses of the real engine."""
 
 import copy
+import re
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from fairway.cli.orders import Wish, order
 from fairway.cli.rights import Person
 from fairway.core.commands import NAMES, pending
 
+ROOT = Path(__file__).resolve().parents[3]
 ANN = Person("ann", ("risk-team",))
 
 
@@ -39,7 +42,7 @@ def why_not(verb, model, **more):
         ("retry", "rolled_back", {}, "run-2", "forgives 1.1.0"),
         ("rollback", "watched", {}, "run-2", "1.0.0 takes over again at once"),
         ("approve", "gate", {"message": "looks good"}, "run-2/risk-review by ann: looks good", "as ann"),
-        ("approve", "gate", {}, "run-2/risk-review by ann:", "as ann"),
+        ("approve", "gate", {}, "run-2/risk-review by ann: ", "as ann"),
         ("deny", "gate", {"message": "drift"}, "run-2/risk-review by ann: drift", "1.1.0 is taken out"),
         ("restart", "serving", {}, "2027-01-15T08:00:00Z", "replaces the pods of 1.0.0 one by one"),
         ("restart", "canary", {}, "2027-01-15T08:00:00Z", "the pods of 1.0.0 and 1.1.0"),
@@ -103,6 +106,16 @@ def test_an_edit_that_git_will_undo_is_warned_of(model, place, key, tool):
 )
 def test_what_cannot_work_now_is_refused_with_the_reason(model, verb, scene, more, reason):
     assert reason in why_not(verb, model(scene), **more)
+
+
+@pytest.mark.parametrize("message", ["", "looks good"])
+@pytest.mark.parametrize("verb", ["approve", "deny"])
+def test_the_admission_policy_takes_the_words(model, verb, message):
+    """Given a word with a comment or without, then it has the form that the shipped policy asks for."""
+    policies = (ROOT / "charts/fairway/templates/policies.yaml").read_text(encoding="utf-8")
+    form = re.search(r"name: wellFormed.*?matches\('([^']+)'\)", policies, re.DOTALL)
+    assert form is not None
+    assert re.search(form[1], ask(verb, model("gate"), message=message).value)
 
 
 def test_only_an_approver_approves(model):
