@@ -9,8 +9,9 @@ import pytest
 from aiohttp import web
 
 from fairway.cli.client import Client
-from fairway.cli.errors import ApiError, CliError
+from fairway.cli.errors import ApiError, CliError, UnreachableError
 from fairway.cli.kubeconfig import Access
+from fairway.cli.wire import CutError
 from tests.fakes.api_server import FakeApiServer, cut_off, document, failure, html, truncated
 from tests.fakes.https import make_certificate
 
@@ -153,6 +154,81 @@ async def test_a_server_that_never_answers_is_left_in_time():
         made = Client(Access({"server": server.url}, {}), timeout=0.2)
         with pytest.raises(CliError, match="no answer in time"):
             await ask(made, POD)
+
+
+@pytest.mark.parametrize("answer", [cut_off, truncated])
+async def test_a_server_that_was_away_is_asked_again_by_the_same_client(answer):
+    """Given a closed port or half an answer, when all is well again, then the same client gets its answer."""
+    async with FakeApiServer([document({})]) as closed:
+        made, port = client(closed), closed.port
+    async with asyncio.timeout(10):
+        with pytest.raises(UnreachableError):
+            await asyncio.to_thread(made.get, POD)
+        async with FakeApiServer([answer, answer, document({"n": 1})], port=port):
+            with pytest.raises(UnreachableError):
+                await asyncio.to_thread(made.get, POD)
+        with pytest.raises(UnreachableError):
+            await asyncio.to_thread(made.get, POD)
+        async with FakeApiServer([document({"n": 1})], port=port):
+            assert await ask(made, POD) == {"n": 1}
+
+
+# --- streams ----------------------------------------------------------------------------------------------------------
+
+
+async def read(made, into):
+    """Keep all lines until the end, or until it breaks off."""
+    await asyncio.to_thread(lambda: into.extend(made.lines(POD, seconds=0.5)))
+
+
+def stream(*pieces, end=True, **headers):
+    """An answer in pieces; without an end nothing comes any more, or the connection is closed."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece)
+        if end == "silent":
+            await asyncio.sleep(2)
+        if end is False:
+            assert request.transport is not None
+            request.transport.close()
+        return response
+
+    return answer
+
+
+async def test_an_answer_is_read_line_by_line():
+    async with FakeApiServer([stream(b"one\ntw", b"o\n\xff\n")]) as server:
+        lines: list[str] = []
+        await read(client(server), lines)
+    assert lines == ["one", "two", "\ufffd"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        stream(b"one\n", end="silent"),
+        stream(b"one\n", end=False),
+        stream(b"one\n", end=False, **{"Content-Length": "1000"}),
+    ],
+    ids=["silent", "chunked", "by length"],
+)
+async def test_a_stream_that_breaks_off_says_so(answer):
+    """Given a stream that is cut, when it is read, then what came is there, and its end is no good one."""
+    lines: list[str] = []
+    async with FakeApiServer([answer]) as server:
+        with pytest.raises(CutError, match="the answer broke off"):
+            await read(client(server), lines)
+    assert lines == ["one"]
+
+
+async def test_a_watch_that_breaks_off_has_ended():
+    event = b'{"type": "ADDED", "object": {"n": 1}}\n'
+    async with FakeApiServer([stream(event, b'{"type": "MOD', end=False)]) as server:
+        made = client(server)
+        assert await asyncio.to_thread(lambda: list(made.watch(POD, seconds=1))) == [("ADDED", {"n": 1})]
 
 
 # --- TLS --------------------------------------------------------------------------------------------------------------

@@ -28,8 +28,12 @@ class CliError(Exception):
         self.code = code
 
 
+class UnreachableError(CliError):
+    """Nobody answers, or the answer broke off: later somebody may."""
+
+
 class ApiError(CliError):
-    """What the API server answered, or that it did not."""
+    """What the API server answered."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)
