@@ -56,6 +56,13 @@ class Served(World):
     tokens: list[str] = field(default_factory=list)
     watches: int = 0
     """Watches that were begun."""
+    expired: bool = False
+    """Watches are refused: what they begin at is too long ago."""
+    broken: set[str] = field(default_factory=set)
+    """Plurals that are answered with an error of the server's own."""
+    watch_seconds: float = 2.0
+    """How long a watch lasts at most."""
+    port: int = 0
     pace: float = 0.0
     dry_run: Manifest | None = None
     """What the API server says to a dry run: a metav1.Status, or None for yes."""
@@ -83,12 +90,7 @@ class Served(World):
     # --- the server ------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        await self.open()
         self._changed = asyncio.Condition()
         self._turning = asyncio.create_task(self._turn()) if self.pace else None
         return self
@@ -97,6 +99,20 @@ class Served(World):
         if self._turning:
             self._turning.cancel()
             await asyncio.gather(self._turning, return_exceptions=True)
+        await self.shut()
+
+    async def open(self) -> None:
+        """Listen; at the same port as before."""
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        self.port = self._runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    async def shut(self) -> None:
+        """Be away: connections end, and new ones are refused."""
         await self._runner.cleanup()
 
     def kubeconfig(self) -> str:
@@ -143,8 +159,11 @@ class Served(World):
     async def _object(self, request: web.Request, kind: str, found: re.Match[str]) -> web.StreamResponse:
         plural, name = found["plural"], found["name"]
         verb = {"PATCH": "patch"}.get(request.method, "get" if name else "list")
+        verb = "watch" if request.query.get("watch") else verb
         if (verb, plural) in self.forbidden or (found["sub"] and ("get", "pods/log") in self.forbidden):
             return _status(403, "Forbidden", f'{plural} is forbidden: User "{self.user}" cannot {verb} resource')
+        if plural in self.broken:
+            return _status(500, "InternalError", f"{plural} is broken")
         if request.method == "PATCH":
             return await self._patch(request, kind, name)
         if found["sub"] == "log":
@@ -189,10 +208,14 @@ class Served(World):
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         self.watches += 1
+        if self.expired:
+            late = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
+            await response.write(json.dumps({"type": "ERROR", "object": late}).encode() + b"\n")
+            return response
         seen: dict[str, Manifest] = {}
         since = int(request.query.get("resourceVersion") or 0)
         loop = asyncio.get_running_loop()
-        end = loop.time() + min(2.0, float(request.query.get("timeoutSeconds", 60)))
+        end = loop.time() + min(self.watch_seconds, float(request.query.get("timeoutSeconds", 60)))
         while loop.time() < end:
             now = {
                 name: item for (of, name), item in self.objects.items() if of == kind and _selected(item, request.query)

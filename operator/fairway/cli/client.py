@@ -61,14 +61,14 @@ class Client:
         timeout: float | None = 30.0,
         interactive: bool = False,
         log: Callable[[str], None] = lambda _line: None,
+        credentials: Credentials | None = None,
     ) -> None:
         """``timeout`` in seconds is for each answer, None for ever; ``log`` hears of every request."""
         if not access.server.startswith(("https://", "http://")):
             raise CliError(f"the kubeconfig's server {access.server!r} is not an address")
         self._access = access
         self._address = urlsplit(access.server)
-        self._credentials = Credentials(access, interactive=interactive)
-        self._interactive = interactive
+        self._credentials = credentials or Credentials(access, interactive=interactive)
         self._timeout = timeout
         self._log = log
         self._connection: http.client.HTTPConnection | None = None
@@ -79,8 +79,8 @@ class Client:
         return self._access.namespace
 
     def another(self) -> "Client":
-        """Return a client of the same user for another thread."""
-        return Client(self._access, timeout=self._timeout, interactive=self._interactive, log=self._log)
+        """Return a client of the same user for another thread; a credential plugin is not asked anew."""
+        return Client(self._access, timeout=self._timeout, log=self._log, credentials=self._credentials)
 
     def get(self, path: str, **query: str) -> Manifest:
         """Read one object or one page."""

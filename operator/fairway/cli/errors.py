@@ -39,3 +39,10 @@ class ApiError(CliError):
         super().__init__(message)
         self.status = status
         self.reason = reason
+
+
+def told(error: Exception) -> CliError:
+    """Return any error as one line: one that nobody has foreseen with its type."""
+    if isinstance(error, CliError):
+        return error
+    return CliError(f"{type(error).__name__}: {' '.join(str(error).split())}")

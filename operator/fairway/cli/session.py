@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -33,6 +33,8 @@ class Session:
     clock: Callable[[], float] = time.time
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     width: int | None = None
+    pause: float = 3.0
+    """Seconds from the beginning of one watch to that of the next, at least."""
 
     @property
     def terminal(self) -> bool:
@@ -59,6 +61,12 @@ class Session:
     def namespace(self) -> str:
         """The namespace that is meant."""
         return self.client.namespace
+
+    def beside(self) -> "Session":
+        """Return a session of the same user for another thread: with a connection of its own."""
+        made = replace(self)
+        made.__dict__["client"] = self.client.another()
+        return made
 
     def close(self) -> None:
         """Close the connection, if there is one."""
