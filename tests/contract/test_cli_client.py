@@ -279,6 +279,18 @@ async def test_a_renewed_token_is_fetched_after_a_401(tmp_path):
             await ask(client(server, token="x"), POD)
 
 
+async def test_threads_share_what_a_plugin_has_said(tmp_path):
+    """Given a plugin that may open a browser, when another thread asks, then the plugin is not run again."""
+    plugin = tmp_path / "plugin"
+    plugin.write_text(f'#!/bin/sh\necho x >> {tmp_path}/n\necho \'{{"status":{{"token":"t"}}}}\'\n')
+    plugin.chmod(0o755)
+    async with FakeApiServer([document({})]) as server:
+        made = client(server, exec={"command": str(plugin)})
+        others = [made.another() for _ in range(3)]
+        await asyncio.gather(*(ask(each, POD) for each in (made, *others)))
+    assert (tmp_path / "n").read_text() == "x\n"
+
+
 async def test_a_proxy_that_cannot_be_used_is_named(certificate):
     async with FakeApiServer([document({})], tls=context(certificate)) as server:
         with pytest.raises(CliError, match="not an http:// proxy"):

@@ -103,6 +103,24 @@ async def test_logs_of_the_candidate_or_of_stable(served, fairway):
     assert "you may not get pods/log in namespace ml" in refused.err
 
 
+@pytest.mark.parametrize("more", [(), ("-f",)])
+async def test_logs_that_break_off_are_not_all(served, fairway, more):
+    """Given a connection that breaks, when logs are read, then what came is printed, and that it is not all."""
+    await scenes.canary(served)
+    served.cut_logs = True
+    ended = await fairway("logs", "churn", *more)
+    assert (ended.code, ended.out) == (1, "loading\nready\n")
+    assert "the answer broke off" in ended.err
+
+
+async def test_logs_of_more_pods_than_are_read(served, fairway):
+    served.kubectl_apply(scenes.spec("1.0.0", scaling={"replicas": 23}))
+    await served.live(60)
+    ended = await fairway("logs", "churn", "--tail", "1")
+    assert (ended.code, ended.err) == (0, "only 20 of 23 pods are read\n")
+    assert len(ended.out.splitlines()) == 20
+
+
 async def test_logs_of_nobody(served, fairway):
     await scenes.serving(served)
     ended = await fairway("logs", "churn", "candidate")

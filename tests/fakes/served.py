@@ -49,6 +49,8 @@ class Served(World):
     """(verb, plural) that the user may not."""
     logs: dict[str, str] = field(default_factory=dict)
     """Version to what its pods print."""
+    cut_logs: bool = False
+    """Logs break off."""
     kubernetes: str = "v1.35.4"
     routes: bool = True
     """The Gateway API is installed."""
@@ -202,7 +204,15 @@ class Served(World):
             return _status(404, "NotFound", f'pods "{name}" not found')
         lines = self.logs.get(pod["metadata"]["labels"]["fairway.dev/version"], "").splitlines()
         tail = int(request.query.get("tailLines", len(lines)))
-        return web.Response(text="".join(f"{line}\n" for line in lines[max(0, len(lines) - tail) :]))
+        text = "".join(f"{line}\n" for line in lines[max(0, len(lines) - tail) :])
+        if not self.cut_logs:
+            return web.Response(text=text)
+        response = web.StreamResponse(headers={"Content-Length": "100000"})
+        await response.prepare(request)
+        await response.write(text.encode())
+        assert request.transport is not None
+        request.transport.close()
+        return response
 
     async def _watch(self, request: web.Request, kind: str) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
