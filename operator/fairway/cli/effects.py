@@ -1,7 +1,7 @@
 """Whether what was asked for has happened, or something else has. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fairway.cli.errors import CliError, Exit
@@ -32,7 +32,7 @@ Effects = Callable[[Raw], Effect]
 
 def effect(order: Order) -> Effects:
     """Return what to look for after an order was given."""
-    return lambda model: _EFFECTS[order.verb if order.command != "promote-full" else "promote-full"](order, model)
+    return lambda model: _EFFECTS[order.command or order.verb](order, model)
 
 
 def _yes(words: str) -> Effect:
@@ -103,25 +103,36 @@ def _ended(order: Order, model: Raw) -> Effect:
 
 
 def _retried(order: Order, model: Raw) -> Effect:
-    run = dig(model, "status.run")
+    run, history = dig(model, "status.run"), dig(model, "status.history")
     if not _handled(order, model):
         return _waiting(model)
+    if not run and history:
+        return _ending(replace(order, run=history[0]["run"]), model, ("Promoted",))
     return _yes(f"{run['id']} is open: {safe(dig(model, 'status.message'))}") if run else _waiting(model)
 
 
 def _rolled_back(order: Order, model: Raw) -> Effect:
-    if not _handled(order, model) or dig(model, "status.run"):
+    version = safe(dig(model, "status.stable.version"))
+    if dig(model, "status.run"):
         return _waiting(model)
-    return _yes(f"{safe(dig(model, 'status.stable.version'))} serves everything")
+    if dig(model, "status.stable.revision") != order.revision:
+        return _yes(f"{version} serves everything")
+    if not _handled(order, model):
+        return _waiting(model)
+    last = next(iter(dig(model, "status.history") or ()), {})
+    return Effect("no", f"{version} still serves: {safe(last.get('reason'))}")
 
 
 def _approved(order: Order, model: Raw) -> Effect:
+    """Judge by the gate, not by our own words: somebody else may have been first."""
     run = _open(order, model)
     if run is None:
         return _ending(order, model, ("Promoted",))
-    if not _handled(order, model):
-        return _waiting(model)
-    return _yes(safe(dig(model, "status.message")))
+    plan, given = run.get("plan") or (), {entry["name"] for entry in run.get("approvals") or ()}
+    gate = plan[order.step].get("approval") if order.step < len(plan) else None
+    if run.get("step", 0) > order.step or gate in given:
+        return _yes(safe(dig(model, "status.message")))
+    return _waiting(model)
 
 
 def _restarted(order: Order, model: Raw) -> Effect:

@@ -64,7 +64,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to write, and what it will do, in words. ``target`` is the run or step that it is about."""
+    """What to write, and what it will do, in words."""
 
     verb: str
     says: str
@@ -72,7 +72,11 @@ class Order:
     command: str = ""
     value: str = ""
     run: str = ""
+    """The run that it is about."""
     step: int = 0
+    """What ``promote`` leads to, or the gate that ``approve`` is about: both as ``status.run.step`` counts."""
+    revision: str = ""
+    """What ``rollback`` rejects."""
     warning: str = ""
 
 
@@ -175,7 +179,7 @@ def _rollback(wish: Wish) -> Order:
     to = safe(former["version"]) if former else safe(before["version"] if before else "")
     how = "at once: its pods are warm" if former else "once its pods are ready, without steps"
     says = f"rejects {wish.stable}: {to} takes over again {how}"
-    return _command(wish, "rollback", last["run"], says, run=last["run"])
+    return _command(wish, "rollback", last["run"], says, run=last["run"], revision=last["revision"])
 
 
 def _gate(wish: Wish) -> tuple[Raw, Raw]:

@@ -164,6 +164,45 @@ def test_an_abort_has_happened_when_the_run_is_rolled_back(model):
     assert asked(model("watched")).state == "no"
 
 
+def test_a_rollback_that_did_not_come_about_is_told(model):
+    """Given the version before, which does not start, when rolled back, then the one that still serves is told."""
+    asked, after = ask("rollback", model("watched")), model("watched")
+    status, looked = after["status"], effect(asked)
+    assert looked(after).state == "not yet"
+    status["commands"] = {"rollback": asked.value}
+    status["run"] = {"id": "run-3"}
+    assert looked(after).state == "not yet"
+    del status["run"]
+    failed = {"run": "run-3", "version": "1.0.0", "outcome": "RolledBack", "reason": "Crashed: exit code 1"}
+    status["history"].insert(0, failed)
+    assert (looked(after).state, looked(after).words) == ("no", "1.1.0 still serves: Crashed: exit code 1")
+    status["stable"] |= {"revision": "former", "version": "1.0.0"}
+    assert (looked(after).state, looked(after).words) == ("yes", "1.0.0 serves everything")
+
+
+def test_a_retry_that_is_over_already_is_told(model):
+    """Given a run that ends between two looks, when retried, then its end is told, and not waited for."""
+    asked, after = ask("retry", model("rolled_back")), model("rolled_back")
+    looked = effect(asked)
+    assert looked(after).state == "not yet"
+    after["status"]["commands"] = {"retry": asked.value}
+    last = {"run": "run-3", "version": "1.1.0", "outcome": "RolledBack", "reason": "Crashed: exit code 1"}
+    after["status"]["history"].insert(0, last)
+    assert (looked(after).state, looked(after).words) == ("no", "1.1.0 was rolled back: Crashed: exit code 1")
+    last["outcome"] = "Promoted"
+    assert looked(after).state == "yes"
+
+
+def test_an_approval_that_somebody_else_gave_first_counts(model):
+    asked, after = ask("approve", model("gate")), model("gate")
+    assert effect(asked)(after).state == "not yet"
+    given = copy.deepcopy(after)
+    given["status"]["run"]["approvals"] = [{"name": "risk-review", "by": "bob"}]
+    assert effect(asked)(given).state == "yes"
+    after["status"]["run"]["step"] += 1
+    assert effect(asked)(after).state == "yes"
+
+
 def test_what_was_handled_is_read_from_the_status(model):
     asked, after = ask("restart", model("serving")), model("serving")
     assert effect(asked)(after).state == "not yet"
