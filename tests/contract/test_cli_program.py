@@ -112,6 +112,10 @@ async def test_bash_completes_names(kubeconfig):
         (["status"], "the following arguments are required: NAME"),
         (["status", "churn", "--nope"], "unrecognized arguments: --nope"),
         (["list", "-o", "xml"], "invalid choice: 'xml'"),
+        (["status", ""], "'' is not the name of a ModelDeployment"),
+        (["status", "my model"], "'my model' is not the name of a ModelDeployment"),
+        (["abort", "churn/scale"], "'churn/scale' is not the name of a ModelDeployment"),
+        (["abort", "pod/churn"], "'pod/churn' is not the name of a ModelDeployment"),
     ],
 )
 def test_a_usage_error_is_one_line(capsys, words, says):

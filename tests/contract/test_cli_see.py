@@ -127,6 +127,17 @@ async def test_logs_of_nobody(served, fairway):
     assert (ended.code, ended.err) == (3, "fairway: churn has no candidate now\n")
 
 
+@pytest.mark.parametrize("kind", ["md", "modeldeployment", "modeldeployments", "modeldeployment.fairway.dev"])
+async def test_a_name_as_kubectl_prints_it(served, fairway, kind):
+    await scenes.serving(served)
+    assert (await fairway("status", f"{kind}/churn", "-o", "name")).out == "modeldeployment.fairway.dev/churn\n"
+
+
+async def test_a_namespace_that_is_none_stays_in_its_place(served, fairway):
+    await fairway("list", "-n", "a/b?c")
+    assert served.requests[-1][1] == "/apis/fairway.dev/v1alpha1/namespaces/a/b?c/modeldeployments"
+
+
 async def test_what_is_not_there(served, fairway):
     ended = await fairway("status", "nope")
     assert (ended.code, ended.err) == (1, "fairway: there is no ModelDeployment nope in namespace ml\n")

@@ -136,9 +136,8 @@ def _approved(order: Order, model: Raw) -> Effect:
 
 
 def _restarted(order: Order, model: Raw) -> Effect:
-    return (
-        _yes("the operator has taken it: pods are replaced one by one") if _handled(order, model) else _waiting(model)
-    )
+    what = "a new revision is tried" if order.value.startswith("upgrade-runtime") else "pods are replaced one by one"
+    return _yes(f"the operator has taken it: {what}") if _handled(order, model) else _waiting(model)
 
 
 def _seen(_order: Order, model: Raw) -> Effect:

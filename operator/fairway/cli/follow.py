@@ -8,7 +8,7 @@ from fairway.cli.effects import Effect, Effects
 from fairway.cli.errors import ApiError, CliError, Exit, UnreachableError
 from fairway.cli.rights import explain
 from fairway.cli.session import Session, model_path
-from fairway.cli.words import seconds
+from fairway.cli.words import duration
 
 LONGEST = 300.0
 """Seconds of one watch: then another begins, so that a silent connection is noticed."""
@@ -72,17 +72,19 @@ def _again(session: Session, name: str, model: Manifest) -> Manifest:
         return model
 
 
-def until(session: Session, name: str, effect: Effects, timeout: str, *, told: Callable[[str], None]) -> Effect:
-    """Wait for an effect; ``told`` hears what is waited for, when that changes."""
-    length = seconds(timeout)
-    if length <= 0:
-        raise CliError(f"--timeout {timeout}: not a time such as 90s, 10m or 1h", Exit.USAGE)
+def until(session: Session, name: str, effect: Effects, timeout: float, *, told: Callable[[str], None]) -> Effect:
+    """Wait so many seconds for an effect; ``told`` hears what is waited for, when that changes."""
     words, found = "", Effect("not yet", "")
-    for model in states(session, name, time.monotonic() + length):
+    for model in states(session, name, time.monotonic() + timeout):
         found = effect(model)
         if found.state != "not yet":
             return found
         if found.words != words:
             words = found.words
             told(words)
-    return Effect("not yet", f"not within {timeout}: {found.words}")
+    return late(timeout, found.words)
+
+
+def late(timeout: float, words: str) -> Effect:
+    """Return that it has not happened within so many seconds."""
+    return Effect("not yet", f"not within {duration(timeout)}: {words}")

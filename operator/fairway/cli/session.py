@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
+from urllib.parse import quote
 
 from fairway.api import GROUP, VERSION
 from fairway.cli import kubeconfig
@@ -153,19 +154,19 @@ class Session:
 
 def model_path(namespace: str | None, name: str = "") -> str:
     """Path of one ModelDeployment, of those of a namespace, or of all."""
-    where = f"/namespaces/{namespace}" if namespace else ""
-    return f"/apis/{GROUP}/{VERSION}{where}/{PLURAL}" + (f"/{name}" if name else "")
+    where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+    return f"/apis/{GROUP}/{VERSION}{where}/{PLURAL}" + (f"/{quote(name, safe='')}" if name else "")
 
 
 def core_path(namespace: str | None, plural: str, name: str = "") -> str:
     """Path of core/v1 objects."""
-    where = f"/namespaces/{namespace}" if namespace else ""
+    where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
     return f"/api/v1{where}/{plural}" + (f"/{name}" if name else "")
 
 
 def group_path(group: str, namespace: str | None, plural: str, name: str = "") -> str:
     """Path of objects of another group and version, such as apps/v1."""
-    where = f"/namespaces/{namespace}" if namespace else ""
+    where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
     return f"/apis/{group}{where}/{plural}" + (f"/{name}" if name else "")
 
 

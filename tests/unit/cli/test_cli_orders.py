@@ -164,6 +164,14 @@ def test_an_abort_has_happened_when_the_run_is_rolled_back(model):
     assert asked(model("watched")).state == "no"
 
 
+def test_an_upgrade_of_the_runtime_replaces_no_pods(model):
+    found = model("serving")
+    found["status"]["effective"]["runtimeUpgrade"] = "other"
+    asked = ask("restart", found, upgrade=True)
+    found["status"]["commands"] = {"restart": asked.value}
+    assert effect(asked)(found).words == "the operator has taken it: a new revision is tried"
+
+
 def test_a_rollback_that_did_not_come_about_is_told(model):
     """Given the version before, which does not start, when rolled back, then the one that still serves is told."""
     asked, after = ask("rollback", model("watched")), model("watched")
