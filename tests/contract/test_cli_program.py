@@ -1,6 +1,7 @@
 """The installed programs: what they import, how they end, what kubectl and shells ask them."""
 
 import asyncio
+import io
 import os
 import sys
 from pathlib import Path
@@ -70,6 +71,7 @@ async def test_the_operators_side_is_still_there(tmp_path):
     ("words", "expected"),
     [
         (["sta"], "status"),
+        (["-v", "backtest"], "backtest stands first: it takes none of kubectl's own flags"),
         (["status", ""], "churn"),
         (["status", "ch"], "churn"),
         (["why", "churn", "1.1"], "1.1.0"),
@@ -112,6 +114,7 @@ async def test_bash_completes_names(kubeconfig):
         (["status"], "the following arguments are required: NAME"),
         (["status", "churn", "--nope"], "unrecognized arguments: --nope"),
         (["list", "-o", "xml"], "invalid choice: 'xml'"),
+        (["-v", "backtest"], "backtest stands first: it takes none of kubectl's own flags"),
         (["status", ""], "'' is not the name of a ModelDeployment"),
         (["status", "my model"], "'my model' is not the name of a ModelDeployment"),
         (["abort", "churn/scale"], "'churn/scale' is not the name of a ModelDeployment"),
@@ -125,6 +128,22 @@ def test_a_usage_error_is_one_line(capsys, words, says):
     error = capsys.readouterr().err
     assert says in error
     assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("more", [[], ["-v"]])
+def test_what_nobody_has_foreseen_is_one_line(capsys, more):
+    """Given a program with a mistake in it, when it is run, then one line says so, and -v shows where."""
+
+    class Broken(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise ZeroDivisionError("by\nchance")
+
+    code = main(["version", *more], prog="fairway", out=Broken())
+    assert code == 1
+    error = capsys.readouterr().err.splitlines()
+    assert error[-1] == "fairway: ZeroDivisionError: by chance; -v shows where"
+    assert ("Traceback (most recent call last):" in error) == bool(more)
+    assert len(error) == 1 or more
 
 
 def test_without_a_verb_the_help_is_shown(capsys):
