@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from rich.text import Text
 
 from fairway.api.spec import ModelDeploymentSpec
+from fairway.api.status import Status
 from fairway.cli import style
 from fairway.cli.changes import Change, changes
 from fairway.cli.client import Manifest
@@ -76,7 +77,9 @@ def _plan(session: Session, options: Options, cluster: Cluster, foreseen: Forese
                 raise CliError(words) from None
             notes.append(f"{words}; --prometheus names another way to it")
     rates = {name: each.rate for name, each in measured.items()}
-    steps = forecasts(spec, foreseen.after, asked, rates, foreseen.situation.policy.settle) if foreseen.events else []
+    s = foreseen.situation
+    settle = s.policy.settle if s.gateway else 0.0
+    steps = forecasts(spec, foreseen.after, asked, rates, settle) if foreseen.events else []
     quota, nodes = (None, None) if options.offline else _room(session, foreseen, record.template, notes)
     return Plan(
         foreseen=foreseen,
@@ -230,7 +233,7 @@ def _rate_words(plan: Plan) -> str:
 def _places(plan: Plan) -> Iterator[Text]:
     if not plan.steps:
         return
-    now = sum(size.replicas for size in capacity.sizes(plan.foreseen.spec, plan.foreseen.before).values())
+    now = _pods_now(plan.foreseen.before)
     peak = pods_at_once(plan.steps)
     extra = max(0, peak - now)
     spec = plan.foreseen.spec
@@ -244,6 +247,17 @@ def _places(plan: Plan) -> Iterator[Text]:
         yield Text(
             f"{words}." if enough else f"{words}: too few, the run would wait.", style="" if enough else style.BAD
         )
+
+
+def _pods_now(status: Status) -> int:
+    """Return the pods that there are: as the status counts them, whatever the new spec asks for."""
+    found = {each.revision: each.replicas for each in status.retiring}
+    if status.former:
+        shrunk = status.former.kept if status.former.shrinks_at is None else None
+        found[status.former.revision] = status.former.replicas if shrunk is None else shrunk
+    tracks = (status.stable, status.candidate if status.run else None)
+    found |= {track.revision: track.replicas for track in tracks if track}
+    return sum(found.values())
 
 
 def _objectives(plan: Plan) -> Iterator[Text]:
