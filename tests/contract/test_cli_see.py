@@ -68,6 +68,35 @@ async def test_status_of_one_who_may_see_only_modeldeployments(served, fairway):
     assert ended.code == 0
     assert "95% asked, ? served" in ended.out
     assert "churn-m3nnabh2lp-0" not in ended.out
+    shown = " ".join(ended.out.replace("│", " ").split())
+    assert "pods are not shown: you may not list pods in namespace ml" in shown
+    assert "you may not get httproutes.gateway.networking.k8s.io in namespace ml" in shown
+
+
+async def test_a_watch_asks_only_once_for_what_it_may_not_see(served, fairway):
+    """Given a watch without the right to list pods, when the object changes, then pods are not asked for again."""
+    await scenes.canary(served)
+    served.forbidden |= {("list", "pods"), ("get", "httproutes")}
+    watching = asyncio.create_task(fairway("status", "churn", "--watch"))
+    async with asyncio.timeout(15):
+        while not served.watches:
+            await asyncio.sleep(0.01)
+        served.command("abort", "run-2")
+        await served.live(5)
+        await asyncio.sleep(0.2)
+        served.remove("ModelDeployment", "churn")
+        ended = await watching
+    assert "was rolled back: Aborted" in ended.out
+    asked = [path.rpartition("/")[2] for _, path in served.requests]
+    assert asked.count("pods") == 1
+
+
+async def test_a_cluster_without_fairway(served, fairway):
+    served.installed = False
+    for words in (["list"], ["list", "-A"], ["status", "churn"]):
+        ended = await fairway(*words)
+        assert ended.code == 1
+        assert ended.err == "fairway: this cluster has no kind ModelDeployment: Fairway is not installed in it\n"
 
 
 async def test_a_missing_right_is_named(served, fairway):
@@ -135,7 +164,7 @@ async def test_a_name_as_kubectl_prints_it(served, fairway, kind):
 
 async def test_a_namespace_that_is_none_stays_in_its_place(served, fairway):
     await fairway("list", "-n", "a/b?c")
-    assert served.requests[-1][1] == "/apis/fairway.dev/v1alpha1/namespaces/a/b?c/modeldeployments"
+    assert served.requests[0][1] == "/apis/fairway.dev/v1alpha1/namespaces/a/b?c/modeldeployments"
 
 
 async def test_what_is_not_there(served, fairway):

@@ -54,6 +54,8 @@ class Served(World):
     kubernetes: str = "v1.35.4"
     routes: bool = True
     """The Gateway API is installed."""
+    installed: bool = True
+    """Our own kinds are."""
     requests: list[tuple[str, str]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     watches: int = 0
@@ -148,6 +150,8 @@ class Served(World):
             return web.json_response({"status": {"allowed": allowed}})
         if request.path == "/version":
             return web.json_response({"gitVersion": self.kubernetes})
+        if not self.installed and request.path.startswith("/apis/fairway.dev"):
+            return _status(404, "NotFound", "the server could not find the requested resource")
         if request.path in ("/apis/gateway.networking.k8s.io/v1", "/apis/fairway.dev/v1alpha1"):
             there = self.routes or "fairway" in request.path
             return (

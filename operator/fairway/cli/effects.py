@@ -119,7 +119,7 @@ def _rolled_back(order: Order, model: Raw) -> Effect:
         return _yes(f"{version} serves everything")
     if not _handled(order, model):
         return _waiting(model)
-    last = next(iter(dig(model, "status.history") or ()), {})
+    last: Raw = next(iter(dig(model, "status.history") or ()), {})
     return Effect("no", f"{version} still serves: {safe(last.get('reason'))}")
 
 

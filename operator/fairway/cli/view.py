@@ -63,7 +63,6 @@ class RunView:
 
     id: str
     progress: str
-    stage: str
     waiting_for: str
     deadline: str | None
     started_at: str | None
@@ -100,6 +99,8 @@ class View:
     judged_at: str | None = None
     objectives: tuple[ObjectiveView, ...] = ()
     troubles: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    """What is not shown for want of a right."""
     hint: str = ""
 
 
@@ -220,7 +221,6 @@ def _run(run: Raw | None) -> RunView | None:
     return RunView(
         id=safe(run["id"]),
         progress=safe(run.get("progress")) or f"{at + 1}/{len(steps)}",
-        stage=safe(run.get("stage")),
         waiting_for=safe(run.get("waitingFor")),
         deadline=run.get("deadline"),
         started_at=run.get("startedAt"),
