@@ -64,7 +64,7 @@ class Served(World):
     """Watches are refused: what they begin at is too long ago."""
     broken: set[str] = field(default_factory=set)
     """Plurals that are answered with an error of the server's own."""
-    watch_seconds: float = 2.0
+    watch_seconds: float = 5.0
     """How long a watch lasts at most."""
     port: int = 0
     pace: float = 0.0
