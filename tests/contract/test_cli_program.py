@@ -71,7 +71,6 @@ async def test_the_operators_side_is_still_there(tmp_path):
     ("words", "expected"),
     [
         (["sta"], "status"),
-        (["-v", "backtest"], "backtest stands first: it takes none of kubectl's own flags"),
         (["status", ""], "churn"),
         (["status", "ch"], "churn"),
         (["why", "churn", "1.1"], "1.1.0"),
@@ -86,6 +85,21 @@ async def test_kubectl_is_told_what_exists(kubeconfig, words, expected):
     *found, directive = out.splitlines()
     assert expected in found
     assert directive == ":4"
+
+
+@pytest.mark.parametrize(
+    ("words", "directive"),
+    [
+        (["lint", "-f", "ch"], ":0"),
+        (["plan", "--filename", ""], ":0"),
+        (["--kubeconfig", ""], ":0"),
+        (["logs", "churn", "-f", ""], ":4"),
+        (["lint", "-f", "churn.yaml", "--off"], ":4"),
+    ],
+)
+async def test_files_are_completed_where_a_file_is_meant(kubeconfig, words, directive):
+    _, out, _ = await call(str(BIN / "kubectl_complete-fairway"), *words, KUBECONFIG=kubeconfig)
+    assert out.splitlines()[-1] == directive
 
 
 async def test_completion_without_a_cluster_is_silent():
@@ -114,6 +128,8 @@ async def test_bash_completes_names(kubeconfig):
         (["status"], "the following arguments are required: NAME"),
         (["status", "churn", "--nope"], "unrecognized arguments: --nope"),
         (["list", "-o", "xml"], "invalid choice: 'xml'"),
+        (["status", "churn", "-w", "-o", "json"], "argument -o/--output: not allowed with argument -w/--watch"),
+        (["events", "churn", "-o", "json", "-w"], "argument -w/--watch: not allowed with argument -o/--output"),
         (["-v", "backtest"], "backtest stands first: it takes none of kubectl's own flags"),
         (["status", ""], "'' is not the name of a ModelDeployment"),
         (["status", "my model"], "'my model' is not the name of a ModelDeployment"),

@@ -201,7 +201,8 @@ def _word(wish: Wish) -> Order:
     if allowed and not {who.name, *who.groups} & {*allowed}:
         raise refused(f"you are {who.name}; only {', '.join(allowed)} may decide {step['approval']}")
     if not who.name or " " in who.name:
-        raise refused(f"your user name {who.name!r} cannot be recorded: it is empty, or has a blank")
+        why = "it is empty, or has a blank; use another account (--as, --context)"
+        raise refused(f"your user name {who.name!r} cannot be recorded: {why}")
     gate = step["approval"]
     if wish.verb == "approve":
         says = f"approves {gate} of {run['id']} as {who.name}: {wish.candidate} goes on"

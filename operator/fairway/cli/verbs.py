@@ -54,7 +54,7 @@ def _files(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _output(parser: argparse.ArgumentParser, forms: Sequence[str]) -> None:
+def _output(parser: argparse._ActionsContainer, forms: Sequence[str]) -> None:
     parser.add_argument("-o", "--output", choices=forms, help="another form")
 
 
@@ -66,8 +66,9 @@ def _list(parser: argparse.ArgumentParser) -> None:
 
 def _status(parser: argparse.ArgumentParser) -> None:
     _name(parser)
-    parser.add_argument("-w", "--watch", action="store_true", help="live; one line a change when piped")
-    _output(parser, FORMS[1:])
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("-w", "--watch", action="store_true", help="live; one line a change when piped")
+    _output(either, FORMS[1:])
 
 
 def _history(parser: argparse.ArgumentParser) -> None:
@@ -85,8 +86,9 @@ def _why(parser: argparse.ArgumentParser) -> None:
 
 def _events(parser: argparse.ArgumentParser) -> None:
     _name(parser)
-    parser.add_argument("-w", "--watch", action="store_true", help="go on as they come")
-    _output(parser, ("json", "yaml"))
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("-w", "--watch", action="store_true", help="go on as they come")
+    _output(either, ("json", "yaml"))
 
 
 def _logs(parser: argparse.ArgumentParser) -> None:

@@ -1,11 +1,13 @@
 """What the plugin prints, kept as text: at 80 and 160 columns, without colour."""
 
+import copy
 import io
 import re
 
 import pytest
 from rich.console import Console
 
+from fairway.api.types import format_time
 from fairway.cli import style
 from fairway.cli.draw import draw
 from fairway.cli.history import details, heading
@@ -55,6 +57,20 @@ def test_history_and_why(scene, worlds):
         lines += [line for each in details(entry) for line in style.hanging(target, each, 2, first=2)]
     lines += ["# why", why(world.model(), None, world.time), "# why 1.0.0", why(world.model(), "1.0.0", world.time)]
     check(f"cli/history-{scene}", "\n".join(lines) + "\n")
+
+
+def test_why_of_a_version_that_was_promoted_and_taken_out_later(worlds):
+    """Given a promoted version that is no longer warm, when it is rolled back, then both are told."""
+    world = worlds["watched"]
+    model = copy.deepcopy(world.model())
+    status, last = model["status"], model["status"]["history"][0]
+    gone = {"reason": "RolledBackByCommand", "message": "run-2 was rolled back by command"}
+    about = {"revision": last["revision"], "version": last["version"], "at": format_time(world.time - 30)}
+    status["rejected"] = [{**about, **gone}]
+    status["stable"] |= {"revision": "m3nnabh2lp", "version": "1.0.0"}
+    told = why(model, "1.1.0", world.time)
+    assert "was promoted 1m38s ago, 15m55s after its run began, and was taken out 30s ago." in told
+    assert "The reason: RolledBackByCommand: run-2 was rolled back by command. " in told
 
 
 def test_a_watch_draws_a_line_for_each_objective(worlds):
