@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from fairway.cli.errors import CliError, Exit
 from fairway.cli.orders import Order
-from fairway.cli.words import dig, safe
+from fairway.cli.words import condition, dig, safe
 from fairway.core.commands import mark
 
 Raw = Mapping[str, Any]
@@ -178,18 +178,15 @@ def seen(model: Raw) -> bool:
     return bool((dig(model, "status.observedGeneration") or 0) >= (dig(model, "metadata.generation") or 0))
 
 
-def _condition(model: Raw, kind: str) -> Raw:
-    return next((c for c in dig(model, "status.conditions") or () if c["type"] == kind), {})
-
-
 def _ready(model: Raw) -> Effect:
-    if seen(model) and _condition(model, "Ready").get("status") == "True":
-        return _yes(safe(_condition(model, "Ready").get("message")))
+    found = condition(model.get("status"), "Ready")
+    if seen(model) and found.get("status") == "True":
+        return _yes(safe(found.get("message")))
     return _waiting(model)
 
 
 def _up_to_date(model: Raw) -> Effect:
-    found = _condition(model, "UpToDate")
+    found = condition(model.get("status"), "UpToDate")
     if not seen(model) or found.get("status") not in ("True", "False"):
         return _waiting(model)
     words = safe(found.get("message"))

@@ -14,8 +14,8 @@ from fairway.api.spec import GatewayRef, ModelDeploymentSpec
 from fairway.api.status import Status
 from fairway.cli.client import Manifest
 from fairway.cli.errors import CliError, Exit
-from fairway.cli.manifests import Document, problems
-from fairway.cli.session import Session, core_path, group_path, model_path
+from fairway.cli.manifests import Document, problems, read
+from fairway.cli.session import Options, Session, core_path, group_path, model_path
 from fairway.cli.words import dig
 from fairway.core import names, routing
 from fairway.core.errors import Unresolved
@@ -136,6 +136,20 @@ def default_gateway(flag: str | None, cluster: Cluster) -> GatewayRef | None:
         return GatewayRef(name=name, namespace=namespace or None)
     asked = (cluster.configuration or {}).get("gateway")
     return GatewayRef.model_validate(asked) if asked else None
+
+
+def foretold(session: Session, options: Options) -> tuple[Cluster, Iterator[Foreseen]]:
+    """Return what is known of the cluster, and what becomes of each ModelDeployment in the files."""
+    files = read(options.filename)
+    if not files.models:
+        raise CliError("no ModelDeployment in there", Exit.REFUSED)
+    cluster = look(session, files.models, offline=options.offline)
+    namespace = (session.flags.namespace or "default") if options.offline else session.namespace
+    gateway = default_gateway(options.gateway, cluster)
+    return cluster, (
+        foresee(document, cluster, files.runtimes, namespace=namespace, gateway=gateway, now=session.now())
+        for document in files.models
+    )
 
 
 # --- deciding ---------------------------------------------------------------------------------------------------------

@@ -11,8 +11,7 @@ from fairway.cli import style
 from fairway.cli.changes import Change, changes
 from fairway.cli.client import Manifest
 from fairway.cli.errors import CliError, Exit
-from fairway.cli.foresight import Cluster, Foreseen, default_gateway, foresee, look
-from fairway.cli.manifests import read
+from fairway.cli.foresight import Cluster, Foreseen, foretold
 from fairway.cli.room import Room, in_quotas, on_nodes
 from fairway.cli.schedule import Forecast, forecasts, pods_at_once, shortest, unknown
 from fairway.cli.session import Options, Session, core_path
@@ -46,14 +45,8 @@ class Plan:
 
 def run(session: Session, options: Options) -> int:
     """Print what becomes of every ModelDeployment in the files."""
-    files = read(options.filename)
-    if not files.models:
-        raise CliError("no ModelDeployment in there", Exit.REFUSED)
-    cluster = look(session, files.models, offline=options.offline)
-    namespace = (session.flags.namespace or "default") if options.offline else session.namespace
-    for document in files.models:
-        gateway = default_gateway(options.gateway, cluster)
-        foreseen = foresee(document, cluster, files.runtimes, namespace=namespace, gateway=gateway, now=session.now())
+    cluster, all_foreseen = foretold(session, options)
+    for foreseen in all_foreseen:
         made = _plan(session, options, cluster, foreseen)
         for line in told(made):
             indent = len(line.plain) - len(line.plain.lstrip())
