@@ -11,6 +11,9 @@ from fairway.api.types import format_time
 from fairway.cli import style
 from fairway.cli.draw import draw
 from fairway.cli.history import details, heading
+from fairway.cli.kubeconfig import Flags
+from fairway.cli.listing import COLUMNS, WIDE, show
+from fairway.cli.session import Session
 from fairway.cli.view import view
 from fairway.cli.why import why
 from tests.fakes.scenes import SCENES
@@ -45,6 +48,21 @@ def test_status(scene, width, worlds):
     lines = style.lines(target, draw(seen(world), target, world.time))
     assert max(len(line) for line in lines) <= width
     check(f"cli/status-{scene}-{width}", "\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_list(width, worlds):
+    """Given a ModelDeployment at each moment of its life, when listed, then no line is broken: it may go to grep."""
+    models = [
+        {**world.model(), "metadata": {**world.model()["metadata"], "name": name.replace("_", "-")}}
+        for name, world in worlds.items()
+    ]
+    now = max(world.time for world in worlds.values())
+    for name, columns in (("list", COLUMNS), ("list-wide", [*COLUMNS, *WIDE])):
+        out = io.StringIO()
+        show(Session(Flags(), out=out, width=width, clock=lambda: now), models, columns)
+        assert len(out.getvalue().splitlines()) == len(models) + 1
+        check(f"cli/{name}-{width}", out.getvalue())
 
 
 @pytest.mark.parametrize("scene", SCENES)
