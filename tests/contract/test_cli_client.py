@@ -1,6 +1,7 @@
 """What the plugin's own client sends, and what it makes of every answer: TLS, identities, refusals, lost ones."""
 
 import asyncio
+import socket
 import ssl
 import tempfile
 from pathlib import Path
@@ -222,6 +223,16 @@ async def test_a_stream_that_breaks_off_says_so(answer):
         with pytest.raises(CutError, match="the answer broke off"):
             await read(client(server), lines)
     assert lines == ["one"]
+
+
+async def test_a_server_that_never_shakes_hands_is_left_in_time():
+    """Given logs that are followed for ever, when no connection comes about, then that is not waited for as long."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        made = Client(Access({"server": f"https://127.0.0.1:{port}"}, {}), timeout=0.2)
+        async with asyncio.timeout(10):
+            with pytest.raises(UnreachableError, match="no answer in time"):
+                await asyncio.to_thread(lambda: list(made.lines(POD, seconds=None)))
 
 
 async def test_a_watch_that_breaks_off_has_ended():
