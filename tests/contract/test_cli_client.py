@@ -1,6 +1,7 @@
 """What the plugin's own client sends, and what it makes of every answer: TLS, identities, refusals, lost ones."""
 
 import asyncio
+import socket
 import ssl
 import tempfile
 from pathlib import Path
@@ -9,8 +10,9 @@ import pytest
 from aiohttp import web
 
 from fairway.cli.client import Client
-from fairway.cli.errors import ApiError, CliError
+from fairway.cli.errors import ApiError, CliError, UnreachableError
 from fairway.cli.kubeconfig import Access
+from fairway.cli.wire import CutError
 from tests.fakes.api_server import FakeApiServer, cut_off, document, failure, html, truncated
 from tests.fakes.https import make_certificate
 
@@ -155,6 +157,91 @@ async def test_a_server_that_never_answers_is_left_in_time():
             await ask(made, POD)
 
 
+@pytest.mark.parametrize("answer", [cut_off, truncated])
+async def test_a_server_that_was_away_is_asked_again_by_the_same_client(answer):
+    """Given a closed port or half an answer, when all is well again, then the same client gets its answer."""
+    async with FakeApiServer([document({})]) as closed:
+        made, port = client(closed), closed.port
+    async with asyncio.timeout(10):
+        with pytest.raises(UnreachableError):
+            await asyncio.to_thread(made.get, POD)
+        async with FakeApiServer([answer, answer, document({"n": 1})], port=port):
+            with pytest.raises(UnreachableError):
+                await asyncio.to_thread(made.get, POD)
+        with pytest.raises(UnreachableError):
+            await asyncio.to_thread(made.get, POD)
+        async with FakeApiServer([document({"n": 1})], port=port):
+            assert await ask(made, POD) == {"n": 1}
+
+
+# --- streams ----------------------------------------------------------------------------------------------------------
+
+
+async def read(made, into):
+    """Keep all lines until the end, or until it breaks off."""
+    await asyncio.to_thread(lambda: into.extend(made.lines(POD, seconds=0.5)))
+
+
+def stream(*pieces, end=True, **headers):
+    """An answer in pieces; without an end nothing comes any more, or the connection is closed."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece)
+        if end == "silent":
+            await asyncio.sleep(2)
+        if end is False:
+            assert request.transport is not None
+            request.transport.close()
+        return response
+
+    return answer
+
+
+async def test_an_answer_is_read_line_by_line():
+    async with FakeApiServer([stream(b"one\ntw", b"o\n\xff\n")]) as server:
+        lines: list[str] = []
+        await read(client(server), lines)
+    assert lines == ["one", "two", "\ufffd"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        stream(b"one\n", end="silent"),
+        stream(b"one\n", end=False),
+        stream(b"one\n", end=False, **{"Content-Length": "1000"}),
+    ],
+    ids=["silent", "chunked", "by length"],
+)
+async def test_a_stream_that_breaks_off_says_so(answer):
+    """Given a stream that is cut, when it is read, then what came is there, and its end is no good one."""
+    lines: list[str] = []
+    async with FakeApiServer([answer]) as server:
+        with pytest.raises(CutError, match="the answer broke off"):
+            await read(client(server), lines)
+    assert lines == ["one"]
+
+
+async def test_a_server_that_never_shakes_hands_is_left_in_time():
+    """Given logs that are followed for ever, when no connection comes about, then that is not waited for as long."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        made = Client(Access({"server": f"https://127.0.0.1:{port}"}, {}), timeout=0.2)
+        async with asyncio.timeout(10):
+            with pytest.raises(UnreachableError, match="no answer in time"):
+                await asyncio.to_thread(lambda: list(made.lines(POD, seconds=None)))
+
+
+async def test_a_watch_that_breaks_off_has_ended():
+    event = b'{"type": "ADDED", "object": {"n": 1}}\n'
+    async with FakeApiServer([stream(event, b'{"type": "MOD', end=False)]) as server:
+        made = client(server)
+        assert await asyncio.to_thread(lambda: list(made.watch(POD, seconds=1))) == [("ADDED", {"n": 1})]
+
+
 # --- TLS --------------------------------------------------------------------------------------------------------------
 
 
@@ -201,6 +288,18 @@ async def test_a_renewed_token_is_fetched_after_a_401(tmp_path):
     async with FakeApiServer([failure(401, "Unauthorized", "expired")]) as server:
         with pytest.raises(ApiError, match="expired"):
             await ask(client(server, token="x"), POD)
+
+
+async def test_threads_share_what_a_plugin_has_said(tmp_path):
+    """Given a plugin that may open a browser, when another thread asks, then the plugin is not run again."""
+    plugin = tmp_path / "plugin"
+    plugin.write_text(f'#!/bin/sh\necho x >> {tmp_path}/n\necho \'{{"status":{{"token":"t"}}}}\'\n')
+    plugin.chmod(0o755)
+    async with FakeApiServer([document({})]) as server:
+        made = client(server, exec={"command": str(plugin)})
+        others = [made.another() for _ in range(3)]
+        await asyncio.gather(*(ask(each, POD) for each in (made, *others)))
+    assert (tmp_path / "n").read_text() == "x\n"
 
 
 async def test_a_proxy_that_cannot_be_used_is_named(certificate):

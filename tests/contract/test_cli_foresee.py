@@ -1,6 +1,7 @@
 """``lint``, ``plan`` and ``render``, over the wire, and against what the engine then does."""
 
 import json
+import re
 
 import pytest
 import yaml
@@ -132,6 +133,40 @@ async def test_plans_times_are_those_of_the_run(served, fairway, file):
     await served.live(300)
     last = served.status().history[0]
     assert 96 <= last.ended_at - last.started_at <= 96 + 3 * 3
+
+
+async def test_plans_times_without_a_gateway_are_those_of_the_run(served, fairway, file):
+    """Given pods that are the share, when planned and run, then nothing is added for a gateway that is not there."""
+    steps = [{"weight": 25, "for": "30s"}, {"weight": 50, "for": "1m"}]
+    plain = {"objectives": None, "traffic": None, "rollout": {"steps": steps}}
+    one, two = (
+        {k: v for k, v in scenes.spec(version, **plain).items() if v is not None} for version in ("1.0.0", "1.1.0")
+    )
+    served.kubectl_apply(one)
+    await served.live(10)
+    ended = await fairway("plan", "-f", file(two))
+    assert "At least 1m30s" in ended.out
+    served.kubectl_apply(two)
+    await served.live(300)
+    last = served.status().history[0]
+    assert 90 <= last.ended_at - last.started_at <= 90 + 3 * 3
+
+
+async def test_plan_counts_the_pods_that_there_are(served, fairway, file):
+    """Given a file that asks for more replicas than there are, when planned, then more is more than today."""
+    await scenes.serving(served)
+    assert len(served.pods("1.0.0")) == 4
+    told = (await fairway("plan", "-f", file(scenes.spec("1.1.0", scaling={"replicas": 6})))).out
+    assert "At most 12 pods at once, 8 more than now" in told
+
+
+async def test_plan_counts_pods_that_are_kept_warm(served, fairway, file):
+    await scenes.watched(served)
+    now = len(served.pods("1.0.0")) + len(served.pods("1.1.0"))
+    told = (await fairway("plan", "-f", file(scenes.spec("1.2.0")))).out
+    found = re.search(r"At most (\d+) pods at once, (\d+) more than now", told)
+    assert found is not None
+    assert int(found[1]) - int(found[2]) == now
 
 
 async def test_plan_of_edits_that_make_no_revision(served, fairway, file):
@@ -333,6 +368,38 @@ async def test_render_offline(served, fairway, file, tmp_path):
     assert served.requests == []
     ended = await fairway("render", "--offline", "-f", path)
     assert (ended.code, ended.err) == (3, f"fairway: {path}: spec.runtime.name: there is no ModelRuntime 'mine'\n")
+
+
+RUNTIME = {
+    "apiVersion": "fairway.dev/v1alpha1",
+    "kind": "ModelRuntime",
+    "metadata": {"name": "mine"},
+    "spec": {"image": ["no", "text"], "port": 9},
+}
+
+
+@pytest.mark.parametrize("runtime", [RUNTIME, {**RUNTIME, "metadata": {}}, {**RUNTIME, "spec": None}])
+@pytest.mark.parametrize("verb", ["lint", "plan", "render"])
+async def test_a_model_runtime_that_is_none_is_one_line(served, fairway, file, tmp_path, verb, runtime):
+    """Given a ModelRuntime beside the model that is not valid, when foreseen, then it is named, and all else told."""
+    await scenes.serving(served)
+    (tmp_path / "runtime.yaml").write_text(yaml.safe_dump(runtime))
+    ended = await fairway(verb, "-f", file(scenes.spec("1.1.0")), "-f", str(tmp_path / "runtime.yaml"), width=160)
+    assert ended.code == 3
+    told = [line for line in (ended.out + ended.err).splitlines() if "runtime.yaml" in line]
+    assert re.search(r"(spec|spec\.image|metadata\.name): ", told[0])
+
+
+@pytest.mark.parametrize(("verb", "code"), [("lint", 0), ("plan", 1), ("render", 1)])
+async def test_a_stored_model_runtime_that_is_none_is_one_line(served, fairway, file, verb, code):
+    """Given a ModelRuntime that was stored under other rules, when foreseen, then there is no traceback."""
+    await scenes.serving(served)
+    open_gateway(served)
+    served._keep(RUNTIME)
+    ended = await fairway(verb, "-f", file(scenes.spec("1.1.0")))
+    assert ended.code == code
+    assert ("what the cluster has stored is not valid" in ended.err) == (code == 1)
+    assert len(ended.err.splitlines()) == code
 
 
 async def test_foreseeing_stores_nothing(served, fairway, file):

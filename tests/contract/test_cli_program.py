@@ -1,6 +1,7 @@
 """The installed programs: what they import, how they end, what kubectl and shells ask them."""
 
 import asyncio
+import io
 import os
 import signal
 import sys
@@ -87,6 +88,21 @@ async def test_kubectl_is_told_what_exists(kubeconfig, words, expected):
     assert directive == ":4"
 
 
+@pytest.mark.parametrize(
+    ("words", "directive"),
+    [
+        (["lint", "-f", "ch"], ":0"),
+        (["plan", "--filename", ""], ":0"),
+        (["--kubeconfig", ""], ":0"),
+        (["logs", "churn", "-f", ""], ":4"),
+        (["lint", "-f", "churn.yaml", "--off"], ":4"),
+    ],
+)
+async def test_files_are_completed_where_a_file_is_meant(kubeconfig, words, directive):
+    _, out, _ = await call(str(BIN / "kubectl_complete-fairway"), *words, KUBECONFIG=kubeconfig)
+    assert out.splitlines()[-1] == directive
+
+
 async def test_completion_without_a_cluster_is_silent():
     code, out, err = await call(
         str(BIN / "kubectl_complete-fairway"), "status", "", KUBECONFIG="/nowhere", HOME="/nowhere"
@@ -113,6 +129,13 @@ async def test_bash_completes_names(kubeconfig):
         (["status"], "the following arguments are required: NAME"),
         (["status", "churn", "--nope"], "unrecognized arguments: --nope"),
         (["list", "-o", "xml"], "invalid choice: 'xml'"),
+        (["status", "churn", "-w", "-o", "json"], "argument -o/--output: not allowed with argument -w/--watch"),
+        (["events", "churn", "-o", "json", "-w"], "argument -w/--watch: not allowed with argument -o/--output"),
+        (["-v", "backtest"], "backtest stands first: it takes none of kubectl's own flags"),
+        (["status", ""], "'' is not the name of a ModelDeployment"),
+        (["status", "my model"], "'my model' is not the name of a ModelDeployment"),
+        (["abort", "churn/scale"], "'churn/scale' is not the name of a ModelDeployment"),
+        (["abort", "pod/churn"], "'pod/churn' is not the name of a ModelDeployment"),
     ],
 )
 def test_a_usage_error_is_one_line(capsys, words, says):
@@ -122,6 +145,22 @@ def test_a_usage_error_is_one_line(capsys, words, says):
     error = capsys.readouterr().err
     assert says in error
     assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("more", [[], ["-v"]])
+def test_what_nobody_has_foreseen_is_one_line(capsys, more):
+    """Given a program with a mistake in it, when it is run, then one line says so, and -v shows where."""
+
+    class Broken(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise ZeroDivisionError("by\nchance")
+
+    code = main(["version", *more], prog="fairway", out=Broken())
+    assert code == 1
+    error = capsys.readouterr().err.splitlines()
+    assert error[-1] == "fairway: ZeroDivisionError: by chance; -v shows where"
+    assert ("Traceback (most recent call last):" in error) == bool(more)
+    assert len(error) == 1 or more
 
 
 def test_without_a_verb_the_help_is_shown(capsys):

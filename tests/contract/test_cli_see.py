@@ -68,6 +68,35 @@ async def test_status_of_one_who_may_see_only_modeldeployments(served, fairway):
     assert ended.code == 0
     assert "95% asked, ? served" in ended.out
     assert "churn-m3nnabh2lp-0" not in ended.out
+    shown = " ".join(ended.out.replace("│", " ").split())
+    assert "pods are not shown: you may not list pods in namespace ml" in shown
+    assert "you may not get httproutes.gateway.networking.k8s.io in namespace ml" in shown
+
+
+async def test_a_watch_asks_only_once_for_what_it_may_not_see(served, fairway):
+    """Given a watch without the right to list pods, when the object changes, then pods are not asked for again."""
+    await scenes.canary(served)
+    served.forbidden |= {("list", "pods"), ("get", "httproutes")}
+    watching = asyncio.create_task(fairway("status", "churn", "--watch"))
+    async with asyncio.timeout(15):
+        while not served.watches:
+            await asyncio.sleep(0.01)
+        served.command("abort", "run-2")
+        await served.live(5)
+        await asyncio.sleep(0.2)
+        served.remove("ModelDeployment", "churn")
+        ended = await watching
+    assert "was rolled back: Aborted" in ended.out
+    asked = [path.rpartition("/")[2] for _, path in served.requests]
+    assert asked.count("pods") == 1
+
+
+async def test_a_cluster_without_fairway(served, fairway):
+    served.installed = False
+    for words in (["list"], ["list", "-A"], ["status", "churn"]):
+        ended = await fairway(*words)
+        assert ended.code == 1
+        assert ended.err == "fairway: this cluster has no kind ModelDeployment: Fairway is not installed in it\n"
 
 
 async def test_a_missing_right_is_named(served, fairway):
@@ -103,10 +132,39 @@ async def test_logs_of_the_candidate_or_of_stable(served, fairway):
     assert "you may not get pods/log in namespace ml" in refused.err
 
 
+@pytest.mark.parametrize("more", [(), ("-f",)])
+async def test_logs_that_break_off_are_not_all(served, fairway, more):
+    """Given a connection that breaks, when logs are read, then what came is printed, and that it is not all."""
+    await scenes.canary(served)
+    served.cut_logs = True
+    ended = await fairway("logs", "churn", *more)
+    assert (ended.code, ended.out) == (1, "loading\nready\n")
+    assert "the answer broke off" in ended.err
+
+
+async def test_logs_of_more_pods_than_are_read(served, fairway):
+    served.kubectl_apply(scenes.spec("1.0.0", scaling={"replicas": 23}))
+    await served.live(60)
+    ended = await fairway("logs", "churn", "--tail", "1")
+    assert (ended.code, ended.err) == (0, "only 20 of 23 pods are read\n")
+    assert len(ended.out.splitlines()) == 20
+
+
 async def test_logs_of_nobody(served, fairway):
     await scenes.serving(served)
     ended = await fairway("logs", "churn", "candidate")
     assert (ended.code, ended.err) == (3, "fairway: churn has no candidate now\n")
+
+
+@pytest.mark.parametrize("kind", ["md", "modeldeployment", "modeldeployments", "modeldeployment.fairway.dev"])
+async def test_a_name_as_kubectl_prints_it(served, fairway, kind):
+    await scenes.serving(served)
+    assert (await fairway("status", f"{kind}/churn", "-o", "name")).out == "modeldeployment.fairway.dev/churn\n"
+
+
+async def test_a_namespace_that_is_none_stays_in_its_place(served, fairway):
+    await fairway("list", "-n", "a/b?c")
+    assert served.requests[0][1] == "/apis/fairway.dev/v1alpha1/namespaces/a/b?c/modeldeployments"
 
 
 async def test_what_is_not_there(served, fairway):

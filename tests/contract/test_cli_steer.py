@@ -123,6 +123,32 @@ async def test_restart_waits_for_the_last_new_pod(served, fairway):
     assert not before & {pod["metadata"]["uid"] for pod in served.pods("1.0.0")}
 
 
+async def test_restart_of_a_canary_waits_for_the_candidates_pods_too(served, fairway):
+    await tried(served)
+    before = {pod["metadata"]["uid"] for version in ("1.0.0", "1.1.0") for pod in served.pods(version)}
+    ended = await fairway("restart", "churn", "--wait")
+    assert ended.code == DONE
+    assert ended.out.splitlines()[-1] == f"churn: {len(before)} of {len(before)} pods replaced"
+    assert not before & {pod["metadata"]["uid"] for version in ("1.0.0", "1.1.0") for pod in served.pods(version)}
+
+
+async def test_a_restart_is_waited_for_while_pods_cannot_be_read(served, fairway):
+    """Given an API server in trouble, when the time is over, then it is said what was not seen."""
+    await scenes.serving(served)
+    served.broken.add("pods")
+    ended = await fairway("restart", "churn", "--wait", "--timeout", "1s")
+    assert (ended.code, ended.err.splitlines()[-1]) == (NOT_YET, "churn: not within 1s: pods is broken")
+
+
+async def test_a_restart_that_gets_no_new_pods_has_its_own_code(served, fairway):
+    await scenes.serving(served)
+    served.behaviours["1.0.0"] = Behaviour(never_ready=True)
+    ended = await fairway("restart", "churn", "--wait", "--timeout", "2s")
+    assert ended.code == NOT_YET
+    assert "churn: not within 2s: " in ended.err
+    assert ended.err.endswith("pods replaced\n")
+
+
 async def test_a_dry_run_says_and_does_nothing(served, fairway):
     await tried(served)
     ended = await fairway("abort", "churn", "--dry-run")
@@ -182,7 +208,15 @@ async def test_wait_goes_on_until_it_is_so(served, fairway):
     ended = await fairway("wait", "churn", "--for", "ready", "--timeout", "20s")
     assert (ended.code, ended.out) == (DONE, "churn: 1.0.0 serves\n")
     assert (await fairway("wait", "churn", "--for", "never")).code == USAGE
-    assert (await fairway("wait", "churn", "--timeout", "soon")).code == USAGE
+
+
+@pytest.mark.parametrize("words", [("abort", "churn"), ("wait", "churn")])
+async def test_a_time_that_is_none_is_refused_before_anything_is_written(served, fairway, words):
+    await tried(served)
+    ended = await fairway(*words, "--wait" if words[0] == "abort" else "--for=ready", "--timeout", "soon")
+    assert ended.code == USAGE
+    assert "argument --timeout: 'soon' is not a time such as 90s, 10m or 1h" in ended.err
+    assert "PATCH" not in {method for method, _ in served.requests}
 
 
 async def test_a_deleted_object_is_not_waited_for(served, fairway):

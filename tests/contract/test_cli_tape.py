@@ -3,11 +3,13 @@
 import asyncio
 import json
 import os
+import sys
 import time
 
 from tests.fakes import scenes
 from tests.fakes.served import Served
 from tests.tape.__main__ import SIZE, tape
+from tests.tape.cast import frames, record
 
 
 async def story(served):
@@ -26,6 +28,16 @@ async def story(served):
     words = "errors: 31% vs 0.19% stable (limit 1%), evidence 10^4.2 of 10^3.6, 96 requests"
     worse = scenes.errors("Regressed", value="31%", log10_evidence=4.2, requests=96, message=words)
     served.say("Regressed", objectives=(worse, scenes.latency()))
+
+
+async def test_a_character_that_comes_in_two_pieces_is_one():
+    """Given a program that writes half a character, when it is recorded, then nothing is lost or replaced."""
+    script = (
+        "import sys, time; o = sys.stdout.buffer; o.write(b'\\xe2\\x94'); o.flush(); time.sleep(0.2); o.write(b'\\x9c')"
+    )
+    written = await record([sys.executable, "-c", script], os.environ, size=(80, 24), until=lambda _: False, seconds=20)
+    assert len(written) > 1
+    assert frames(written)[-1][1] == ["├"]
 
 
 async def until(served, holds):

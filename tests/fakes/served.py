@@ -49,13 +49,24 @@ class Served(World):
     """(verb, plural) that the user may not."""
     logs: dict[str, str] = field(default_factory=dict)
     """Version to what its pods print."""
+    cut_logs: bool = False
+    """Logs break off."""
     kubernetes: str = "v1.35.4"
     routes: bool = True
     """The Gateway API is installed."""
+    installed: bool = True
+    """Our own kinds are."""
     requests: list[tuple[str, str]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     watches: int = 0
     """Watches that were begun."""
+    expired: bool = False
+    """Watches are refused: what they begin at is too long ago."""
+    broken: set[str] = field(default_factory=set)
+    """Plurals that are answered with an error of the server's own."""
+    watch_seconds: float = 5.0
+    """How long a watch lasts at most."""
+    port: int = 0
     pace: float = 0.0
     dry_run: Manifest | None = None
     """What the API server says to a dry run: a metav1.Status, or None for yes."""
@@ -83,12 +94,7 @@ class Served(World):
     # --- the server ------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        await self.open()
         self._changed = asyncio.Condition()
         self._turning = asyncio.create_task(self._turn()) if self.pace else None
         return self
@@ -97,6 +103,20 @@ class Served(World):
         if self._turning:
             self._turning.cancel()
             await asyncio.gather(self._turning, return_exceptions=True)
+        await self.shut()
+
+    async def open(self) -> None:
+        """Listen; at the same port as before."""
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        self.port = self._runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    async def shut(self) -> None:
+        """Be away: connections end, and new ones are refused."""
         await self._runner.cleanup()
 
     def kubeconfig(self) -> str:
@@ -130,6 +150,8 @@ class Served(World):
             return web.json_response({"status": {"allowed": allowed}})
         if request.path == "/version":
             return web.json_response({"gitVersion": self.kubernetes})
+        if not self.installed and request.path.startswith("/apis/fairway.dev"):
+            return _status(404, "NotFound", "the server could not find the requested resource")
         if request.path in ("/apis/gateway.networking.k8s.io/v1", "/apis/fairway.dev/v1alpha1"):
             there = self.routes or "fairway" in request.path
             return (
@@ -143,8 +165,11 @@ class Served(World):
     async def _object(self, request: web.Request, kind: str, found: re.Match[str]) -> web.StreamResponse:
         plural, name = found["plural"], found["name"]
         verb = {"PATCH": "patch"}.get(request.method, "get" if name else "list")
+        verb = "watch" if request.query.get("watch") else verb
         if (verb, plural) in self.forbidden or (found["sub"] and ("get", "pods/log") in self.forbidden):
             return _status(403, "Forbidden", f'{plural} is forbidden: User "{self.user}" cannot {verb} resource')
+        if plural in self.broken:
+            return _status(500, "InternalError", f"{plural} is broken")
         if request.method == "PATCH":
             return await self._patch(request, kind, name)
         if found["sub"] == "log":
@@ -183,16 +208,28 @@ class Served(World):
             return _status(404, "NotFound", f'pods "{name}" not found')
         lines = self.logs.get(pod["metadata"]["labels"]["fairway.dev/version"], "").splitlines()
         tail = int(request.query.get("tailLines", len(lines)))
-        return web.Response(text="".join(f"{line}\n" for line in lines[max(0, len(lines) - tail) :]))
+        text = "".join(f"{line}\n" for line in lines[max(0, len(lines) - tail) :])
+        if not self.cut_logs:
+            return web.Response(text=text)
+        response = web.StreamResponse(headers={"Content-Length": "100000"})
+        await response.prepare(request)
+        await response.write(text.encode())
+        assert request.transport is not None
+        request.transport.close()
+        return response
 
     async def _watch(self, request: web.Request, kind: str) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         self.watches += 1
+        if self.expired:
+            late = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
+            await response.write(json.dumps({"type": "ERROR", "object": late}).encode() + b"\n")
+            return response
         seen: dict[str, Manifest] = {}
         since = int(request.query.get("resourceVersion") or 0)
         loop = asyncio.get_running_loop()
-        end = loop.time() + min(2.0, float(request.query.get("timeoutSeconds", 60)))
+        end = loop.time() + min(self.watch_seconds, float(request.query.get("timeoutSeconds", 60)))
         while loop.time() < end:
             now = {
                 name: item for (of, name), item in self.objects.items() if of == kind and _selected(item, request.query)

@@ -1,6 +1,7 @@
 """A program at a terminal of its own, recorded as an asciicast (version 2): what it wrote, and when."""
 
 import asyncio
+import codecs
 import fcntl
 import json
 import os
@@ -11,6 +12,8 @@ import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from tests.fakes.tube import Tube
 
 
 async def record(
@@ -32,13 +35,15 @@ async def record(
     )
     os.close(slave)
     written: list[tuple[float, str]] = []
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     begun = time.monotonic()
     while time.monotonic() - begun < seconds:
         try:
             piece = await asyncio.to_thread(os.read, master, 1 << 16)
         except OSError:
             break  # the program has ended
-        written.append((time.monotonic() - begun, piece.decode("utf-8", errors="replace")))
+        # A piece may end in the middle of a character.
+        written.append((time.monotonic() - begun, decoder.decode(piece)))
         if until("".join(text for _, text in written)):
             break
     if process.returncode is None:
@@ -57,24 +62,8 @@ def save(path: Path, written: Sequence[tuple[float, str]], size: tuple[int, int]
 
 def frames(written: Sequence[tuple[float, str]]) -> list[tuple[float, list[str]]]:
     """Play a recording of the live view; return (seconds, lines) of every state of its block, without colours."""
-    import re  # noqa: PLC0415
-
-    piece = re.compile(r"\x1b\[(\d*)([A-Za-z])|\x1b\[[?0-9;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+")
-    rows, at, found = [""], 0, []
+    tube, found = Tube(), []
     for when, text in written:
-        for each in piece.finditer(text):
-            word, number, action = each.group(0), each.group(1), each.group(2)
-            if action == "A":
-                at = max(0, at - int(number or 1))
-            elif action == "J":
-                del rows[at + 1 :]
-                rows[at] = ""
-            elif action == "K":
-                rows[at] = ""
-            elif word == "\n":
-                at += 1
-                rows += [""] * (at >= len(rows))
-            elif word[0] not in "\r\x1b":
-                rows[at] += word
-        found.append((when, [row.rstrip() for row in rows if row.strip()]))
+        tube.feed(text)
+        found.append((when, [row for row in tube.rows if row]))
     return found

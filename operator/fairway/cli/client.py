@@ -6,18 +6,17 @@ From the standard library alone, so that it starts fast (docs/adr/0012-a-small-c
 import http.client
 import json
 import os
-import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from fairway.cli.credentials import Credentials, as_file, drop, trust
-from fairway.cli.errors import ApiError, CliError
+from fairway.cli.errors import ApiError, CliError, UnreachableError
 from fairway.cli.kubeconfig import Access
+from fairway.cli.wire import CutError, GoneError, Tls, answering, lines_of
 
 Manifest = dict[str, Any]
 MERGE = "application/merge-patch+json"
@@ -62,14 +61,14 @@ class Client:
         timeout: float | None = 30.0,
         interactive: bool = False,
         log: Callable[[str], None] = lambda _line: None,
+        credentials: Credentials | None = None,
     ) -> None:
         """``timeout`` in seconds is for each answer, None for ever; ``log`` hears of every request."""
         if not access.server.startswith(("https://", "http://")):
             raise CliError(f"the kubeconfig's server {access.server!r} is not an address")
         self._access = access
         self._address = urlsplit(access.server)
-        self._credentials = Credentials(access, interactive=interactive)
-        self._interactive = interactive
+        self._credentials = credentials or Credentials(access, interactive=interactive)
         self._timeout = timeout
         self._log = log
         self._connection: http.client.HTTPConnection | None = None
@@ -80,8 +79,8 @@ class Client:
         return self._access.namespace
 
     def another(self) -> "Client":
-        """Return a client of the same user for another thread."""
-        return Client(self._access, timeout=self._timeout, interactive=self._interactive, log=self._log)
+        """Return a client of the same user for another thread; a credential plugin is not asked anew."""
+        return Client(self._access, timeout=self._timeout, log=self._log, credentials=self._credentials)
 
     def get(self, path: str, **query: str) -> Manifest:
         """Read one object or one page."""
@@ -108,30 +107,35 @@ class Client:
         return self._send(Request("PATCH", path, {"fieldManager": "kubectl-fairway", **query}, body, kind))
 
     def lines(self, path: str, *, seconds: float | None = None, **query: str) -> Iterator[str]:
-        """Stream an answer line by line; ends with the answer, or when nothing comes for ``seconds``."""
-        request, connection = Request("GET", path, query), self._connect(seconds)
+        """Stream an answer line by line. Raises CutError when it breaks off, or when nothing comes for ``seconds``."""
+        request, connection, response = Request("GET", path, query), self._connect(self._timeout), None
         try:
-            with _answering(connection, self._url(request)):
+            with answering(connection, self._url(request)):
+                connection.connect()
+                # Connecting is not waited for as long as an answer that may be silent for hours.
+                connection.timeout = seconds
+                connection.sock.settimeout(seconds)
                 response = self._ask(connection, request)
-                while line := response.readline():
-                    yield line.decode("utf-8", errors="replace").rstrip("\n")
-        except _GoneError:
-            return
-        except CliError as error:
-            if not isinstance(error.__cause__, TimeoutError):
+                yield from lines_of(response)
+        except UnreachableError as error:
+            if response is None:
                 raise
+            raise CutError(f"the answer broke off: {error.message}") from error
         finally:
             connection.close()
 
     def watch(self, path: str, *, seconds: float, **query: str) -> Iterator[tuple[str, Manifest]]:
-        """Yield (type, object) of every change for so many seconds."""
+        """Yield (type, object) of every change for so many seconds, or until the connection breaks off."""
         asked = {"watch": "true", "timeoutSeconds": str(max(1, round(seconds))), **query}
-        for line in self.lines(path, seconds=seconds + 5, **asked):
-            event = json.loads(line)
-            if event["type"] == "ERROR":
-                status = event["object"]
-                raise ApiError(status.get("code", 0), status.get("reason", ""), status.get("message", ""))
-            yield event["type"], event["object"]
+        try:
+            for line in self.lines(path, seconds=seconds + 5, **asked):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    status = event["object"]
+                    raise ApiError(status.get("code", 0), status.get("reason", ""), status.get("message", ""))
+                yield event["type"], event["object"]
+        except (CutError, json.JSONDecodeError):
+            return  # the caller watches again; the last line may be half a one
 
     def close(self) -> None:
         """Close the connection."""
@@ -151,18 +155,23 @@ class Client:
                 if last or error.status not in BUSY:
                     raise
                 time.sleep(0.3 * 2**attempt)
-            except _GoneError as error:
-                self.close()
+            except GoneError:
                 # A connection that was kept open may have ended meanwhile: nothing was sent over it.
                 if fresh or last:
-                    raise CliError(f"{self._access.server} ended the connection") from error
+                    raise
         raise AssertionError
 
     def _once(self, request: Request) -> Manifest:
         if self._connection is None:
             self._connection = self._connect(self._timeout)
-        with _answering(self._connection, self._url(request)):
-            text = self._ask(self._connection, request).read()
+        try:
+            with answering(self._connection, self._url(request)):
+                text = self._ask(self._connection, request).read()
+        except ApiError:
+            raise  # it was answered to the end
+        except BaseException:
+            self.close()  # half a request or answer may be on its way: no other can be sent over this connection
+            raise
         try:
             return dict(json.loads(text))
         except ValueError:
@@ -206,7 +215,7 @@ class Client:
             return http.client.HTTPConnection(host, port, timeout=timeout)
         name = self._access.cluster.get("tls-server-name") or host
         reached = (proxy.hostname or "", proxy.port or 80) if proxy else (host, port)
-        connection = _Tls(*reached, context=self._context(), timeout=timeout)
+        connection = Tls(*reached, context=self._context(), timeout=timeout)
         connection.server_name = name
         if proxy:
             connection.set_tunnel(host, port)
@@ -246,40 +255,6 @@ class Client:
         if proxy.scheme not in ("http", ""):
             raise CliError(f"the proxy {asked} is not an http:// proxy: others are not supported")
         return proxy
-
-
-class _GoneError(Exception):
-    """The connection ended without an answer."""
-
-
-class _Tls(http.client.HTTPSConnection):
-    """HTTPS that verifies another name than it connects to, where the kubeconfig asks for that."""
-
-    server_name = ""
-
-    def connect(self) -> None:
-        http.client.HTTPConnection.connect(self)
-        context: ssl.SSLContext = self._context  # type: ignore[attr-defined]
-        self.sock = context.wrap_socket(self.sock, server_hostname=self.server_name)
-
-
-@contextmanager
-def _answering(connection: http.client.HTTPConnection, url: str) -> Iterator[None]:
-    """Turn what may happen on the wire into one line."""
-    try:
-        yield
-    except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
-        raise _GoneError from error
-    except TimeoutError as error:
-        connection.close()
-        raise CliError(f"no answer in time: {url}") from error
-    except socket.gaierror as error:
-        raise CliError(f"{connection.host}: there is no such host") from error
-    except ssl.SSLCertVerificationError as error:
-        raise CliError(f"{connection.host}: its certificate is not trusted: {error.verify_message}") from error
-    except (http.client.HTTPException, OSError) as error:
-        words = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise CliError(f"{connection.host}:{connection.port} cannot be reached: {words}") from error
 
 
 def _refusal(status: int, text: bytes) -> ApiError:

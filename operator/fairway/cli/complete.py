@@ -7,8 +7,9 @@ from typing import Any
 from fairway.cli.errors import CliError, Exit
 from fairway.cli.session import Options, Session, core_path, model_path
 
-NO_FILES = 4
-"""Cobra's directive: do not offer file names."""
+NO_FILES, FILES = 4, 0
+"""Cobra's directives: do not offer file names; offer them where nothing else is."""
+FILE_FLAGS = ("--filename", "--kubeconfig", "--certificate-authority", "--client-certificate", "--client-key")
 PATIENCE = "2s"
 
 
@@ -75,9 +76,18 @@ def for_kubectl(words: list[str] | None = None) -> int:
     from fairway.cli.program import parser  # noqa: PLC0415
 
     asked = sys.argv[1:] if words is None else words
-    found = candidates(parser("kubectl fairway"), asked)
-    print("\n".join([*found, f":{NO_FILES}"]))  # noqa: T201
+    found = [] if wants_file(asked) else candidates(parser("kubectl fairway"), asked)
+    print("\n".join([*found, f":{FILES if wants_file(asked) else NO_FILES}"]))  # noqa: T201
     return Exit.DONE
+
+
+def wants_file(words: list[str]) -> bool:
+    """Whether the last word is the name of a file; -f is also what ``logs`` calls --follow."""
+    from fairway.cli.verbs import FORESEE, verbs  # noqa: PLC0415  they need each other
+
+    flag = words[-2] if len(words) > 1 else ""
+    foresees = any(verb.name in words for verb in verbs() if verb.group == FORESEE)
+    return flag in FILE_FLAGS or (foresees and flag == "-f")
 
 
 def candidates(built: Any, words: list[str]) -> list[str]:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import tempfile
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,13 +19,14 @@ PLUGIN_TIMEOUT = 120.0
 
 
 class Credentials:
-    """The identity of one user. A plugin is run when something is sent first, and again after a 401."""
+    """The identity of one user, for any thread. A plugin is run when something is sent first, and again after a 401."""
 
     def __init__(self, access: Access, *, interactive: bool = False) -> None:
         self._cluster = access.cluster
         self._user = access.user
         self._interactive = interactive
         self._answer: dict[str, Any] | None = None
+        self._asking = threading.Lock()
 
     @property
     def renewable(self) -> bool:
@@ -82,9 +84,10 @@ class Credentials:
         asked = self._user.get("exec")
         if not asked:
             return {}
-        if self._answer is None:
-            self._answer = run_plugin(asked, self._cluster, interactive=self._interactive)
-        return self._answer
+        with self._asking:
+            if self._answer is None:
+                self._answer = run_plugin(asked, self._cluster, interactive=self._interactive)
+            return self._answer
 
 
 def run_plugin(asked: Mapping[str, Any], cluster: Mapping[str, Any], *, interactive: bool) -> dict[str, Any]:

@@ -28,6 +28,8 @@ def draw(shown: View, console: Console, now: float, trends: Trends | None = None
         _add_objectives(tree, shown, console, now, trends or {})
     for trouble in shown.troubles:
         tree.add(Text.assemble(("! ", style.OPEN), trouble))
+    for words in shown.missing:
+        tree.add(Text(words, style=style.QUIET))
     if not shown.hint:
         return tree
     return Group(tree, Text(f"Next: {shown.hint}", style=style.QUIET))

@@ -1,12 +1,12 @@
 """Whether what was asked for has happened, or something else has. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fairway.cli.errors import CliError, Exit
 from fairway.cli.orders import Order
-from fairway.cli.words import dig, safe
+from fairway.cli.words import condition, dig, safe
 from fairway.core.commands import mark
 
 Raw = Mapping[str, Any]
@@ -32,7 +32,7 @@ Effects = Callable[[Raw], Effect]
 
 def effect(order: Order) -> Effects:
     """Return what to look for after an order was given."""
-    return lambda model: _EFFECTS[order.verb if order.command != "promote-full" else "promote-full"](order, model)
+    return lambda model: _EFFECTS[order.command or order.verb](order, model)
 
 
 def _yes(words: str) -> Effect:
@@ -103,31 +103,41 @@ def _ended(order: Order, model: Raw) -> Effect:
 
 
 def _retried(order: Order, model: Raw) -> Effect:
-    run = dig(model, "status.run")
+    run, history = dig(model, "status.run"), dig(model, "status.history")
     if not _handled(order, model):
         return _waiting(model)
+    if not run and history:
+        return _ending(replace(order, run=history[0]["run"]), model, ("Promoted",))
     return _yes(f"{run['id']} is open: {safe(dig(model, 'status.message'))}") if run else _waiting(model)
 
 
 def _rolled_back(order: Order, model: Raw) -> Effect:
-    if not _handled(order, model) or dig(model, "status.run"):
+    version = safe(dig(model, "status.stable.version"))
+    if dig(model, "status.run"):
         return _waiting(model)
-    return _yes(f"{safe(dig(model, 'status.stable.version'))} serves everything")
+    if dig(model, "status.stable.revision") != order.revision:
+        return _yes(f"{version} serves everything")
+    if not _handled(order, model):
+        return _waiting(model)
+    last: Raw = next(iter(dig(model, "status.history") or ()), {})
+    return Effect("no", f"{version} still serves: {safe(last.get('reason'))}")
 
 
 def _approved(order: Order, model: Raw) -> Effect:
+    """Judge by the gate, not by our own words: somebody else may have been first."""
     run = _open(order, model)
     if run is None:
         return _ending(order, model, ("Promoted",))
-    if not _handled(order, model):
-        return _waiting(model)
-    return _yes(safe(dig(model, "status.message")))
+    plan, given = run.get("plan") or (), {entry["name"] for entry in run.get("approvals") or ()}
+    gate = plan[order.step].get("approval") if order.step < len(plan) else None
+    if run.get("step", 0) > order.step or gate in given:
+        return _yes(safe(dig(model, "status.message")))
+    return _waiting(model)
 
 
 def _restarted(order: Order, model: Raw) -> Effect:
-    return (
-        _yes("the operator has taken it: pods are replaced one by one") if _handled(order, model) else _waiting(model)
-    )
+    what = "a new revision is tried" if order.value.startswith("upgrade-runtime") else "pods are replaced one by one"
+    return _yes(f"the operator has taken it: {what}") if _handled(order, model) else _waiting(model)
 
 
 def _seen(_order: Order, model: Raw) -> Effect:
@@ -168,18 +178,15 @@ def seen(model: Raw) -> bool:
     return bool((dig(model, "status.observedGeneration") or 0) >= (dig(model, "metadata.generation") or 0))
 
 
-def _condition(model: Raw, kind: str) -> Raw:
-    return next((c for c in dig(model, "status.conditions") or () if c["type"] == kind), {})
-
-
 def _ready(model: Raw) -> Effect:
-    if seen(model) and _condition(model, "Ready").get("status") == "True":
-        return _yes(safe(_condition(model, "Ready").get("message")))
+    found = condition(model.get("status"), "Ready")
+    if seen(model) and found.get("status") == "True":
+        return _yes(safe(found.get("message")))
     return _waiting(model)
 
 
 def _up_to_date(model: Raw) -> Effect:
-    found = _condition(model, "UpToDate")
+    found = condition(model.get("status"), "UpToDate")
     if not seen(model) or found.get("status") not in ("True", "False"):
         return _waiting(model)
     words = safe(found.get("message"))

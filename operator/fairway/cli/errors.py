@@ -28,10 +28,21 @@ class CliError(Exception):
         self.code = code
 
 
+class UnreachableError(CliError):
+    """Nobody answers, or the answer broke off: later somebody may."""
+
+
 class ApiError(CliError):
-    """What the API server answered, or that it did not."""
+    """What the API server answered."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
+
+
+def told(error: Exception) -> CliError:
+    """Return any error as one line: one that nobody has foreseen with its type."""
+    if isinstance(error, CliError):
+        return error
+    return CliError(f"{type(error).__name__}: {' '.join(str(error).split())}")

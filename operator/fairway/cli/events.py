@@ -1,17 +1,18 @@
 """``events``: what has happened to a ModelDeployment, oldest first."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from fairway.cli.client import Manifest
-from fairway.cli.errors import ApiError, Exit
+from fairway.cli.errors import ApiError, CliError, Exit
+from fairway.cli.follow import passing, rest
 from fairway.cli.output import dump
-from fairway.cli.rights import Right
+from fairway.cli.rights import Right, explain
 from fairway.cli.session import Options, Session, core_path
 from fairway.cli.words import ago, epoch, safe
 
 HOUR = 3600.0
-GONE = 410
 
 
 def run(session: Session, options: Options) -> int:
@@ -33,15 +34,23 @@ def run(session: Session, options: Options) -> int:
 
 
 def _follow(session: Session, path: str, query: Mapping[str, str], seen: set[str]) -> None:
+    """Show what comes, until interrupted; an API server that is away is waited for."""
     while True:
+        begun = time.monotonic()
         try:
             for kind, event in session.client.watch(path, seconds=HOUR, **query):
                 if kind == "ADDED" and event["metadata"]["uid"] not in seen:
                     seen.add(event["metadata"]["uid"])
                     _show(session, event)
-        except ApiError as error:
-            if error.status != GONE:
-                raise
+        except CliError as error:
+            if not passing(error):
+                raise _explained(session, error) from None
+        rest(session, begun)
+
+
+def _explained(session: Session, error: CliError) -> CliError:
+    right = Right("watch", "events", "", session.namespace)
+    return explain(session.client, error, right) if isinstance(error, ApiError) else error
 
 
 def _time(event: Mapping[str, Any]) -> float:

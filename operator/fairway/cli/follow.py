@@ -5,43 +5,55 @@ from collections.abc import Callable, Iterator
 
 from fairway.cli.client import Manifest
 from fairway.cli.effects import Effect, Effects
-from fairway.cli.errors import ApiError, CliError, Exit
+from fairway.cli.errors import ApiError, CliError, Exit, UnreachableError
 from fairway.cli.rights import explain
-from fairway.cli.session import NOT_FOUND, Session, model_path
-from fairway.cli.words import seconds
+from fairway.cli.session import Session, model_path
+from fairway.cli.words import duration
 
 LONGEST = 300.0
 """Seconds of one watch: then another begins, so that a silent connection is noticed."""
-GONE = 410
-UNREACHABLE = 3
-"""Seconds to wait when the API server does not answer."""
+PASSING = (410, 429, 500, 502, 503, 504)
+"""Answers that may be another one in a moment; 410: the watch began too long ago."""
+
+
+def passing(error: CliError) -> bool:
+    """Whether it may be well in a moment: nobody answers, or the API server is busy with itself."""
+    return isinstance(error, UnreachableError) or (isinstance(error, ApiError) and error.status in PASSING)
+
+
+def rest(session: Session, begun: float, end: float | None = None) -> None:
+    """Wait until a watch that began then may begin anew, but not beyond ``end``; both on the steady clock."""
+    due = begun + session.pause
+    time.sleep(max(0.0, (due if end is None else min(due, end)) - time.monotonic()))
 
 
 def states(session: Session, name: str, end: float | None = None) -> Iterator[Manifest]:
     """Yield the object now and after each change, until ``end`` on the steady clock.
 
-    An API server that is away is waited for. Raises CliError when the object is deleted.
+    An API server that is away is waited for. Raises CliError when the object is deleted, or when we are refused.
     """
     model = session.model(name)
     path, alone = model_path(session.namespace), f"metadata.name={name}"
     while True:
         yield model
-        left = LONGEST if end is None else min(LONGEST, end - time.monotonic())
+        begun = time.monotonic()
+        left = LONGEST if end is None else min(LONGEST, end - begun)
         if left <= 0:
             return
+        query = {"fieldSelector": alone, "resourceVersion": model["metadata"]["resourceVersion"]}
         try:
-            query = {"fieldSelector": alone, "resourceVersion": model["metadata"]["resourceVersion"]}
             for kind, found in session.client.watch(path, seconds=left, **query):
-                yield _there(kind, found)
-            model = session.model(name)
-        except ApiError as error:
-            if error.status == NOT_FOUND or error.status not in (GONE, 429, 500, 502, 503, 504):
-                raise explain(session.client, error, session.right("watch")) from None
-            model = _again(session, name, model)
+                model = _there(kind, found)
+                yield model
         except CliError as error:
-            if error.code != Exit.FAILED or end is None:
-                raise
-            model = _again(session, name, model)
+            if not passing(error):
+                raise _explained(session, error) from None
+        rest(session, begun, end)
+        model = _again(session, name, model)
+
+
+def _explained(session: Session, error: CliError) -> CliError:
+    return explain(session.client, error, session.right("watch")) if isinstance(error, ApiError) else error
 
 
 def _there(kind: str, found: Manifest) -> Manifest:
@@ -51,25 +63,28 @@ def _there(kind: str, found: Manifest) -> Manifest:
 
 
 def _again(session: Session, name: str, model: Manifest) -> Manifest:
-    """Read once more, after a moment; go on with what is known where that fails, too."""
-    time.sleep(UNREACHABLE)
+    """Read once more; go on with what is known while nobody answers."""
     try:
-        return session.client.get(model_path(session.namespace, name))
-    except CliError:
+        return session.model(name)
+    except CliError as error:
+        if not passing(error):
+            raise
         return model
 
 
-def until(session: Session, name: str, effect: Effects, timeout: str, *, told: Callable[[str], None]) -> Effect:
-    """Wait for an effect; ``told`` hears what is waited for, when that changes."""
-    length = seconds(timeout)
-    if length <= 0:
-        raise CliError(f"--timeout {timeout}: not a time such as 90s, 10m or 1h", Exit.USAGE)
+def until(session: Session, name: str, effect: Effects, timeout: float, *, told: Callable[[str], None]) -> Effect:
+    """Wait so many seconds for an effect; ``told`` hears what is waited for, when that changes."""
     words, found = "", Effect("not yet", "")
-    for model in states(session, name, time.monotonic() + length):
+    for model in states(session, name, time.monotonic() + timeout):
         found = effect(model)
         if found.state != "not yet":
             return found
         if found.words != words:
             words = found.words
             told(words)
-    return Effect("not yet", f"not within {timeout}: {found.words}")
+    return late(timeout, found.words)
+
+
+def late(timeout: float, words: str) -> Effect:
+    """Return that it has not happened within so many seconds."""
+    return Effect("not yet", f"not within {duration(timeout)}: {words}")

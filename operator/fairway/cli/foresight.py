@@ -1,10 +1,12 @@
 """What the operator would decide about a file: its own functions, fed with what we may read of the cluster."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from fairway.api import GROUP
 from fairway.api.runtime import ModelRuntimeSpec
@@ -12,8 +14,8 @@ from fairway.api.spec import GatewayRef, ModelDeploymentSpec
 from fairway.api.status import Status
 from fairway.cli.client import Manifest
 from fairway.cli.errors import CliError, Exit
-from fairway.cli.manifests import Document, problems
-from fairway.cli.session import Session, core_path, group_path, model_path
+from fairway.cli.manifests import Document, problems, read
+from fairway.cli.session import Options, Session, core_path, group_path, model_path
 from fairway.cli.words import dig
 from fairway.core import names, routing
 from fairway.core.errors import Unresolved
@@ -166,6 +168,20 @@ def default_gateway(flag: str | None, cluster: Cluster) -> GatewayRef | None:
     return GatewayRef.model_validate(asked) if asked else None
 
 
+def foretold(session: Session, options: Options) -> tuple[Cluster, Iterator[Foreseen]]:
+    """Return what is known of the cluster, and what becomes of each ModelDeployment in the files."""
+    files = read(options.filename)
+    if not files.models:
+        raise CliError("no ModelDeployment in there", Exit.REFUSED)
+    cluster = look(session, files.models, offline=options.offline)
+    namespace = (session.flags.namespace or "default") if options.offline else session.namespace
+    gateway = default_gateway(options.gateway, cluster)
+    return cluster, (
+        foresee(document, cluster, files.runtimes, namespace=namespace, gateway=gateway, now=session.now())
+        for document in files.models
+    )
+
+
 # --- deciding ---------------------------------------------------------------------------------------------------------
 
 
@@ -179,12 +195,8 @@ def foresee(  # noqa: PLR0913  everything that a decision depends on
     now: float,
 ) -> Foreseen:
     """Return what the operator would decide about this document. Raises CliError with the reason it cannot."""
-    wrong = problems(document)
-    if wrong:
-        path, words = wrong[0]
-        raise CliError(
-            f"{document.file}: {path}: {words}" + (" (fairway lint shows all)" if wrong[1:] else ""), Exit.REFUSED
-        )
+    for each in (document, *more_runtimes):
+        _refuse(each)
     where = document.namespace or namespace
     live = cluster.live.get(f"{where}/{document.name}")
     model = _as_applied(document, live, where)
@@ -199,9 +211,20 @@ def foresee(  # noqa: PLR0913  everything that a decision depends on
         gathered = Gatherer(store, Analysis((), clock, lambda _key: None), clock, defaults).gather(model, before, None)
     except Unresolved as error:
         raise CliError(f"{document.file}: {error.message}", Exit.REFUSED) from None
+    except ValidationError as error:
+        words = f"{error.title}: {error.errors()[0]['msg']}"
+        raise CliError(f"{document.file}: what the cluster has stored is not valid: {words}") from None
     moved = asked_for_another(gathered.situation)
     after, events = (moved.status, moved.events) if moved else (before, ())
     return Foreseen(document, gathered.situation.spec, gathered, before, after, live, events)
+
+
+def _refuse(document: Document) -> None:
+    wrong = problems(document)
+    if wrong:
+        path, words = wrong[0]
+        more = " (fairway lint shows all)" if wrong[1:] else ""
+        raise CliError(f"{document.file}: {path}: {words}{more}", Exit.REFUSED)
 
 
 def _as_applied(document: Document, live: Manifest | None, namespace: str) -> Manifest:
@@ -253,23 +276,19 @@ def _pods(meta: Mapping[str, Any], revision: str, replicas: int, ready: int) -> 
         yield {"kind": "Pod", "metadata": {**about, "name": pod, "uid": pod}, "status": {"conditions": [condition]}}
 
 
-def at_step(foreseen: Foreseen, step: int) -> Status:
-    """Return the status as it will be at a step of its run, counted from 0."""
-    run = foreseen.after.run
-    if run is None:
-        return foreseen.after
-    return foreseen.after.model_copy(update={"run": run.model_copy(update={"step": step})})
-
-
 def known_runtimes(cluster: Cluster, more: Sequence[Document]) -> dict[str, ModelRuntimeSpec] | None:
-    """Return the ModelRuntimes by name; None where nobody knows those of the cluster."""
+    """Return the ModelRuntimes by name, without those that are none; None where nobody knows those of the cluster."""
     if cluster.runtimes is None and not more:
         return None
     specs = [
-        *((r["metadata"]["name"], r["spec"]) for r in cluster.runtimes or ()),
-        *((d.name, d.content["spec"]) for d in more),
+        *((r["metadata"]["name"], r.get("spec")) for r in cluster.runtimes or ()),
+        *((d.name, d.content.get("spec")) for d in more),
     ]
-    return {name: ModelRuntimeSpec.model_validate(spec) for name, spec in specs}
+    found = {}
+    for name, spec in specs:
+        with suppress(ValidationError):  # it is reported where it stands; here it is as if it were not there
+            found[name] = ModelRuntimeSpec.model_validate(spec)
+    return found
 
 
 def without_gateway_guess(foreseen: Foreseen) -> Foreseen:

@@ -9,19 +9,17 @@ from fairway.cli.errors import Exit
 from fairway.cli.output import printed
 from fairway.cli.rights import Right
 from fairway.cli.session import PLURAL, Options, Session, model_path
-from fairway.cli.words import ago, dig, safe
+from fairway.cli.words import ago, condition, dig, safe
 
 Raw = Mapping[str, Any]
-URGENT = ("Degraded", "RollingBack", "RolledBack", "Paused", "Progressing", "Pending")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; ``optional`` ones go first where the terminal is narrow."""
+    """One column, and how it is read."""
 
     title: str
     read: Callable[[Raw, float], str]
-    optional: bool = False
 
 
 def _text(path: str) -> Callable[[Raw, float], str]:
@@ -33,30 +31,20 @@ def _weight(model: Raw, _now: float) -> str:
     return f"{candidate.get('weight', 0)}%" if candidate and run else "-"
 
 
-def _candidate(model: Raw, _now: float) -> str:
-    return safe(dig(model, "status.candidate.version")) or "-"
-
-
-def condition(model: Raw, kind: str) -> Raw:
-    """Return a condition; an empty one where it is not there."""
-    found = (c for c in dig(model, "status.conditions") or () if c["type"] == kind)
-    return next(found, {})
-
-
 COLUMNS = (
     Column("NAME", _text("metadata.name")),
     Column("STABLE", _text("status.stable.version")),
-    Column("CANDIDATE", _candidate),
+    Column("CANDIDATE", _text("status.candidate.version")),
     Column("WEIGHT", _weight),
     Column("STEP", _text("status.run.progress")),
     Column("PHASE", lambda model, _now: safe(dig(model, "status.phase")) or "Pending"),
-    Column("READY", lambda model, _now: safe(condition(model, "Ready").get("status")) or "-"),
+    Column("READY", lambda model, _now: safe(condition(model.get("status"), "Ready").get("status")) or "-"),
     Column("AGE", lambda model, now: ago(dig(model, "metadata.creationTimestamp"), now)),
 )
 WIDE = (
     Column("VERDICT", _text("status.verdict.state")),
     Column("RUNTIME", lambda model, _now: safe(dig(model, "status.effective.runtime") or "-")),
-    Column("REASON", lambda model, _now: safe(condition(model, "UpToDate").get("reason")) or "-"),
+    Column("REASON", lambda model, _now: safe(condition(model.get("status"), "UpToDate").get("reason")) or "-"),
     Column("URL", _text("status.url")),
 )
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from fairway.cli import style
 from fairway.cli.client import Manifest
 from fairway.cli.draw import draw
-from fairway.cli.errors import CliError, Exit
+from fairway.cli.errors import CliError, Exit, told
 from fairway.cli.follow import states
 from fairway.cli.screen import Screen
 from fairway.cli.see import look
 from fairway.cli.session import Session
-from fairway.cli.view import View, judged, objective_numbers, value_of
+from fairway.cli.view import View, judged, objective_numbers, value_of, view
 from fairway.cli.words import clock, plural
 
 TICK = 1.0
@@ -53,15 +53,23 @@ def run(session: Session, name: str) -> int:
     """Show one ModelDeployment until interrupted."""
     if session.terminal:
         return _live(session, name)
-    told: list[str] = []
+    before: list[str] = []
     for model in states(session, name):
-        shown = look(session, model)
-        now = changes(shown)
+        now = changes(_seen(session, model))
         for line in now:
-            if line not in told:
+            if line not in before:
                 session.say(f"{clock(session.now())}  {line}")
-        told = now
+        before = now
     return Exit.DONE
+
+
+def _seen(session: Session, model: Manifest) -> View:
+    """Look at everything; at least at the object itself, with a word, while the API server does not answer."""
+    try:
+        return look(session, model)
+    except CliError as error:
+        alone = view(model, None, None)
+        return replace(alone, troubles=(*alone.troubles, error.message))
 
 
 def changes(shown: View) -> list[str]:
@@ -78,7 +86,7 @@ def changes(shown: View) -> list[str]:
 def _live(session: Session, name: str) -> int:
     news: queue.Queue[Manifest | CliError] = queue.Queue()
     model = session.model(name)
-    threading.Thread(target=_watch, args=(session, name, news), daemon=True).start()
+    threading.Thread(target=_watch, args=(session.beside(), name, news), daemon=True).start()
     trends, shown, looked = Trends(), look(session, model), session.now()
     with Screen(session.out) as screen:
         while True:
@@ -116,9 +124,8 @@ def _newest(news: "queue.Queue[Manifest | CliError]") -> Iterator[Manifest]:
 
 def _watch(session: Session, name: str, news: "queue.Queue[Manifest | CliError]") -> None:
     """Follow the object with a connection of our own, in a thread."""
-    own = Session(session.flags, session.verbose, session.out, session.err, session.clock, session.environment)
     try:
-        for model in states(own, name):
+        for model in states(session, name):
             news.put(model)
-    except CliError as error:
-        news.put(error)
+    except Exception as error:  # noqa: BLE001  whoever draws must hear that nothing will come any more
+        news.put(told(error))

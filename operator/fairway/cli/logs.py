@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fairway.cli.client import Client, Manifest
-from fairway.cli.errors import ApiError, CliError, Exit
+from fairway.cli.errors import ApiError, CliError, Exit, told
 from fairway.cli.rights import Right, explain
 from fairway.cli.session import Options, Session, core_path
+from fairway.cli.wire import CutError
 from fairway.core import names
 
 MOST = 20
@@ -20,24 +21,34 @@ def run(session: Session, options: Options) -> int:
     """Print the logs of one revision's pods, each line with its pod where there are several."""
     model = session.model(options.name)
     track, revision = whose(model, options.track)
-    pods = _pods(session, model, revision)
-    if not pods:
+    found = _pods(session, model, revision)
+    if not found:
         raise CliError(f"{track} ({revision}) of {options.name} has no pods")
+    pods = found[:MOST]
+    if len(pods) < len(found):
+        session.note(f"only {len(pods)} of {len(found)} pods are read")
     query = {"container": options.container}
     query |= {"tailLines": str(options.tail)} if options.tail >= 0 else {}
     query |= {"previous": "true"} if options.previous else {}
     if options.follow:
         return _follow(session, pods, query | {"follow": "true"})
-    alone, failures = len(pods) == 1, []
+    return _print(session, pods, query)
+
+
+def _print(session: Session, pods: list[Manifest], query: Mapping[str, str]) -> int:
+    """Print what there is, pod by pod; what broke off is a failure even where the others are whole."""
+    failures, cut = 0, False
     for pod in pods:
         name = pod["metadata"]["name"]
         try:
             for text in session.client.lines(_path(pod), seconds=30, **query):
-                session.say(text if alone else f"[{name}] {text}")
-        except ApiError as error:
-            failures.append(explain(session.client, error, _right(session)))
-            session.note(f"{name}: {failures[-1].message}")
-    return Exit.FAILED if len(failures) == len(pods) else Exit.DONE
+                session.say(text if len(pods) == 1 else f"[{name}] {text}")
+        except (ApiError, CutError) as error:
+            failures += 1
+            cut = cut or isinstance(error, CutError)
+            words = explain(session.client, error, _right(session)) if isinstance(error, ApiError) else error
+            session.note(f"{name}: {words.message}")
+    return Exit.FAILED if cut or failures == len(pods) else Exit.DONE
 
 
 def whose(model: Mapping[str, Any], asked: str | None) -> tuple[str, str]:
@@ -57,7 +68,7 @@ def _pods(session: Session, model: Manifest, revision: str) -> list[Manifest]:
     meta = model["metadata"]
     selector = f"{names.OWNER}={meta['uid']},{names.REVISION}={revision}"
     right = Right("list", "pods", "", session.namespace)
-    return session.read(core_path(session.namespace, "pods"), right, labelSelector=selector)[:MOST]
+    return session.read(core_path(session.namespace, "pods"), right, labelSelector=selector)
 
 
 def _follow(session: Session, pods: list[Manifest], query: Mapping[str, str]) -> int:
@@ -89,8 +100,8 @@ def _read(client: Client, pod: Manifest, query: Mapping[str, str], said: "queue.
     try:
         for text in client.lines(_path(pod), seconds=None, **query):
             said.put((name, text))
-    except CliError as error:
-        said.put(CliError(f"{name}: {error.message}"))
+    except Exception as error:  # noqa: BLE001  a thread that ends without a word looks like a pod that has ended
+        said.put(CliError(f"{name}: {told(error).message}"))
     finally:
         said.put(None)
 

@@ -105,9 +105,13 @@ def problems(document: Document) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     if document.content.get("apiVersion") != API_VERSION:
         found.append(("apiVersion", f"must be {API_VERSION}"))
+    if not document.name:
+        found.append(("metadata.name", "is required"))
+    if document.content.get("spec") is None:
+        return [*found, ("spec", "is required")]
     kind = ModelRuntimeSpec if document.kind == "ModelRuntime" else ModelDeploymentSpec
     try:
-        kind.model_validate(document.content.get("spec") or {})
+        kind.model_validate(document.content["spec"])
     except ValidationError as error:
         found += [_problem(each) for each in error.errors(include_url=False)]
     return found

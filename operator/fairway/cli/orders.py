@@ -64,7 +64,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to write, and what it will do, in words. ``target`` is the run or step that it is about."""
+    """What to write, and what it will do, in words."""
 
     verb: str
     says: str
@@ -72,7 +72,11 @@ class Order:
     command: str = ""
     value: str = ""
     run: str = ""
+    """The run that it is about."""
     step: int = 0
+    """What ``promote`` leads to, or the gate that ``approve`` is about: both as ``status.run.step`` counts."""
+    revision: str = ""
+    """What ``rollback`` rejects."""
     warning: str = ""
 
 
@@ -175,7 +179,7 @@ def _rollback(wish: Wish) -> Order:
     to = safe(former["version"]) if former else safe(before["version"] if before else "")
     how = "at once: its pods are warm" if former else "once its pods are ready, without steps"
     says = f"rejects {wish.stable}: {to} takes over again {how}"
-    return _command(wish, "rollback", last["run"], says, run=last["run"])
+    return _command(wish, "rollback", last["run"], says, run=last["run"], revision=last["revision"])
 
 
 def _gate(wish: Wish) -> tuple[Raw, Raw]:
@@ -197,14 +201,16 @@ def _word(wish: Wish) -> Order:
     if allowed and not {who.name, *who.groups} & {*allowed}:
         raise refused(f"you are {who.name}; only {', '.join(allowed)} may decide {step['approval']}")
     if not who.name or " " in who.name:
-        raise refused(f"your user name {who.name!r} cannot be recorded: it is empty, or has a blank")
+        why = "it is empty, or has a blank; use another account (--as, --context)"
+        raise refused(f"your user name {who.name!r} cannot be recorded: {why}")
     gate = step["approval"]
     if wish.verb == "approve":
         says = f"approves {gate} of {run['id']} as {who.name}: {wish.candidate} goes on"
     else:
         _against_stable(wish)
         says = f"denies {gate} of {run['id']} as {who.name}: {wish.candidate} is taken out, {wish.stable} serves all"
-    value = f"{run['id']}/{gate} by {who.name}: {wish.message}".rstrip()
+    # Without a comment the blank stays: the admission policy wants it after the colon.
+    value = f"{run['id']}/{gate} by {who.name}: {wish.message}"
     return _command(wish, wish.verb, value, says, run=run["id"], step=run.get("step", 0))
 
 

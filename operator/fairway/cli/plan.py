@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from rich.text import Text
 
 from fairway.api.spec import ModelDeploymentSpec
+from fairway.api.status import Status
 from fairway.cli import style
 from fairway.cli.changes import Change, changes
 from fairway.cli.client import Manifest
 from fairway.cli.errors import CliError, Exit
-from fairway.cli.foresight import Cluster, Foreseen, default_gateway, foresee, look, providers
-from fairway.cli.manifests import read
+from fairway.cli.foresight import Cluster, Foreseen, foretold, providers
 from fairway.cli.room import Room, in_quotas, on_nodes
 from fairway.cli.schedule import Forecast, forecasts, pods_at_once, shortest, unknown
 from fairway.cli.session import Options, Session, core_path
@@ -45,14 +45,8 @@ class Plan:
 
 def run(session: Session, options: Options) -> int:
     """Print what becomes of every ModelDeployment in the files."""
-    files = read(options.filename)
-    if not files.models:
-        raise CliError("no ModelDeployment in there", Exit.REFUSED)
-    cluster = look(session, files.models, offline=options.offline)
-    namespace = (session.flags.namespace or "default") if options.offline else session.namespace
-    for document in files.models:
-        gateway = default_gateway(options.gateway, cluster)
-        foreseen = foresee(document, cluster, files.runtimes, namespace=namespace, gateway=gateway, now=session.now())
+    cluster, all_foreseen = foretold(session, options)
+    for foreseen in all_foreseen:
         made = _plan(session, options, cluster, foreseen)
         for line in told(made):
             indent = len(line.plain) - len(line.plain.lstrip())
@@ -78,7 +72,9 @@ def _plan(session: Session, options: Options, cluster: Cluster, foreseen: Forese
                 raise CliError(words) from None
             notes.append(f"{words}; --prometheus names another way to it")
     rates = {name: each.rate for name, each in measured.items()}
-    steps = forecasts(spec, foreseen.after, asked, rates, foreseen.situation.policy.settle) if foreseen.events else []
+    s = foreseen.situation
+    settle = s.policy.settle if s.gateway else 0.0
+    steps = forecasts(spec, foreseen.after, asked, rates, settle) if foreseen.events else []
     quota, nodes = (None, None) if options.offline else _room(session, foreseen, record.template, notes)
     return Plan(
         foreseen=foreseen,
@@ -233,7 +229,7 @@ def _rate_words(plan: Plan) -> str:
 def _places(plan: Plan) -> Iterator[Text]:
     if not plan.steps:
         return
-    now = sum(size.replicas for size in capacity.sizes(plan.foreseen.spec, plan.foreseen.before).values())
+    now = _pods_now(plan.foreseen.before)
     peak = pods_at_once(plan.steps)
     extra = max(0, peak - now)
     spec = plan.foreseen.spec
@@ -247,6 +243,17 @@ def _places(plan: Plan) -> Iterator[Text]:
         yield Text(
             f"{words}." if enough else f"{words}: too few, the run would wait.", style="" if enough else style.BAD
         )
+
+
+def _pods_now(status: Status) -> int:
+    """Return the pods that there are: as the status counts them, whatever the new spec asks for."""
+    found = {each.revision: each.replicas for each in status.retiring}
+    if status.former:
+        shrunk = status.former.kept if status.former.shrinks_at is None else None
+        found[status.former.revision] = status.former.replicas if shrunk is None else shrunk
+    tracks = (status.stable, status.candidate if status.run else None)
+    found |= {track.revision: track.replicas for track in tracks if track}
+    return sum(found.values())
 
 
 def _objectives(plan: Plan) -> Iterator[Text]:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any, NoReturn, TextIO
 
 from fairway.cli import complete
-from fairway.cli.errors import CliError, Exit
+from fairway.cli.errors import CliError, Exit, told
 from fairway.cli.kubeconfig import Flags
 from fairway.cli.session import Session
 from fairway.cli.verbs import Verb, verbs
@@ -121,6 +121,8 @@ def main(
         return Exit.USAGE
     found = vars(built.parse_args(given))
     verb: Verb = found["found"]
+    if verb.name == "backtest":  # it has a command line of its own, and is not called through this one
+        built.error("backtest stands first: it takes none of kubectl's own flags")
     made = Session(
         flags=flags(found),
         verbose=found.get("verbose", False),
@@ -149,10 +151,7 @@ def _ended(session: Session, verb: Verb, options: argparse.Namespace, prog: str)
     try:
         return int(import_module(verb.module).run(session, options))
     except CliError as error:
-        if session.verbose:
-            import traceback  # noqa: PLC0415
-
-            traceback.print_exc(file=session.err)
+        _trace(session)
         session.note(f"{prog}: {error.message}")
         return error.code
     except KeyboardInterrupt:
@@ -161,5 +160,16 @@ def _ended(session: Session, verb: Verb, options: argparse.Namespace, prog: str)
         # Whoever reads the pipe has seen enough; the interpreter must not complain when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
+    except Exception as error:  # noqa: BLE001  what nobody has foreseen is one line for people, too
+        _trace(session)
+        session.note(f"{prog}: {told(error).message}; -v shows where")
+        return Exit.FAILED
     finally:
         session.close()
+
+
+def _trace(session: Session) -> None:
+    if session.verbose:
+        import traceback  # noqa: PLC0415
+
+        traceback.print_exc(file=session.err)

@@ -1,9 +1,8 @@
 """``render``: the objects that the operator would write for a file, as its pass would compute them."""
 
 from fairway.cli.client import Manifest
-from fairway.cli.errors import CliError, Exit
-from fairway.cli.foresight import FETCH_IMAGE, OPERATOR, Foreseen, default_gateway, foresee, look, without_gateway_guess
-from fairway.cli.manifests import read
+from fairway.cli.errors import Exit
+from fairway.cli.foresight import FETCH_IMAGE, OPERATOR, Foreseen, foretold, without_gateway_guess
 from fairway.cli.output import dump
 from fairway.cli.session import Options, Session
 from fairway.cli.words import dig
@@ -12,18 +11,12 @@ from fairway.core.desired import desired
 
 def run(session: Session, options: Options) -> int:
     """Print every object of every ModelDeployment in the files."""
-    files = read(options.filename)
-    if not files.models:
-        raise CliError("no ModelDeployment in there", Exit.REFUSED)
-    cluster = look(session, files.models, offline=options.offline)
-    namespace = (session.flags.namespace or "default") if options.offline else session.namespace
+    cluster, all_foreseen = foretold(session, options)
     objects: list[Manifest] = []
-    for document in files.models:
-        gateway = default_gateway(options.gateway, cluster)
-        foreseen = foresee(document, cluster, files.runtimes, namespace=namespace, gateway=gateway, now=session.now())
+    for foreseen in all_foreseen:
         if without_gateway_guess(foreseen) is not foreseen:
             session.note(
-                f"note: {document.name}: the route is left out: give --gateway, as we may not know the default"
+                f"note: {foreseen.document.name}: the route is left out: give --gateway, as we may not know the default"
             )
         objects += rendered(without_gateway_guess(foreseen))
     if cluster.reached and cluster.records is None:

@@ -4,9 +4,10 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from urllib.parse import quote
 
 from fairway.api import GROUP, VERSION
 from fairway.cli import kubeconfig
@@ -18,6 +19,7 @@ from fairway.cli.words import seconds
 if TYPE_CHECKING:
     from rich.console import Console
 
+Found = TypeVar("Found")
 PLURAL = "modeldeployments"
 NOT_FOUND = 404
 
@@ -33,6 +35,10 @@ class Session:
     clock: Callable[[], float] = time.time
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     width: int | None = None
+    pause: float = 3.0
+    """Seconds from the beginning of one watch to that of the next, at least."""
+    refused: set[str] = field(default_factory=set)
+    """Paths that we may not read: they are not asked for twice."""
 
     @property
     def terminal(self) -> bool:
@@ -60,6 +66,12 @@ class Session:
         """The namespace that is meant."""
         return self.client.namespace
 
+    def beside(self) -> "Session":
+        """Return a session of the same user for another thread: with a connection of its own."""
+        made = replace(self)
+        made.__dict__["client"] = self.client.another()
+        return made
+
     def close(self) -> None:
         """Close the connection, if there is one."""
         if "client" in self.__dict__:
@@ -77,8 +89,9 @@ class Session:
         """Print something drawn; a text with ``indent`` is wrapped so that its lines after the first are indented."""
         from fairway.cli import style  # noqa: PLC0415  not needed for machine-readable output
 
-        drawn = style.lines(self.console, content)
-        if indent is not None:
+        if indent is None:
+            drawn = style.lines(self.console, content)
+        else:
             drawn = style.hanging(self.console, content, indent, first=first)
         self.say("\n".join(drawn))
 
@@ -104,60 +117,65 @@ class Session:
             raise explain(self.client, error, self.right("get")) from None
 
     def read(self, path: str, right: Right, **query: str) -> list[Manifest]:
-        """List something; names the missing right."""
+        """List something; names the missing right, and says when Fairway is not installed."""
         try:
             return self.client.list(path, **query)
         except ApiError as error:
-            raise explain(self.client, error, right) from None
+            absent = self._not_installed() if error.status == NOT_FOUND else None
+            raise absent or explain(self.client, error, right) from None
 
     def try_list(self, path: str, **query: str) -> list[Manifest] | None:
         """List something that is good to have; None where we may not, or where there is no such kind."""
-        try:
-            return self.client.list(path, **query)
-        except ApiError as error:
-            if error.status in (FORBIDDEN, NOT_FOUND):
-                return None
-            raise
+        return self._try(path, lambda: self.client.list(path, **query))
 
     def try_get(self, path: str) -> Manifest | None:
         """Read something that is good to have; None where we may not, or where it is not."""
+        return self._try(path, lambda: self.client.get(path))
+
+    def _try(self, path: str, ask: Callable[[], Found]) -> Found | None:
+        if path in self.refused:
+            return None
         try:
-            return self.client.get(path)
+            return ask()
         except ApiError as error:
-            if error.status in (FORBIDDEN, NOT_FOUND):
-                return None
-            raise
+            if error.status == FORBIDDEN:
+                self.refused.add(path)
+            elif error.status != NOT_FOUND:
+                raise
+            return None
 
     def right(self, verb: str) -> Right:
         """Return the right to do something with ModelDeployments here."""
         return Right(verb, PLURAL, GROUP, self.namespace)
 
     def _not_found(self, name: str) -> CliError:
+        return self._not_installed() or CliError(f"there is no ModelDeployment {name} in namespace {self.namespace}")
+
+    def _not_installed(self) -> CliError | None:
+        """Return what to say where the cluster does not know ModelDeployments at all."""
         try:
-            found = self.client.get(f"/apis/{GROUP}/{VERSION}")
+            self.client.get(f"/apis/{GROUP}/{VERSION}")
         except ApiError as error:
             if error.status == NOT_FOUND:
-                return CliError("this cluster has no ModelDeployments: Fairway is not installed in it")
-            found = {}
-        del found
-        return CliError(f"there is no ModelDeployment {name} in namespace {self.namespace}")
+                return CliError("this cluster has no kind ModelDeployment: Fairway is not installed in it")
+        return None
 
 
 def model_path(namespace: str | None, name: str = "") -> str:
     """Path of one ModelDeployment, of those of a namespace, or of all."""
-    where = f"/namespaces/{namespace}" if namespace else ""
-    return f"/apis/{GROUP}/{VERSION}{where}/{PLURAL}" + (f"/{name}" if name else "")
+    where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+    return f"/apis/{GROUP}/{VERSION}{where}/{PLURAL}" + (f"/{quote(name, safe='')}" if name else "")
 
 
 def core_path(namespace: str | None, plural: str, name: str = "") -> str:
     """Path of core/v1 objects."""
-    where = f"/namespaces/{namespace}" if namespace else ""
+    where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
     return f"/api/v1{where}/{plural}" + (f"/{name}" if name else "")
 
 
 def group_path(group: str, namespace: str | None, plural: str, name: str = "") -> str:
     """Path of objects of another group and version, such as apps/v1."""
-    where = f"/namespaces/{namespace}" if namespace else ""
+    where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
     return f"/apis/{group}{where}/{plural}" + (f"/{name}" if name else "")
 
 

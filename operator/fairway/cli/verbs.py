@@ -1,14 +1,18 @@
 """Every verb: what it takes, what it is for, an example, and the module that does it, imported when it is asked for."""
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from fairway.cli import complete
+from fairway.cli.words import seconds
 
 Arguments = Callable[[argparse.ArgumentParser], None]
 SEE, STEER, FORESEE, MORE = "See", "Steer", "Foresee", "More"
 FORMS = ("wide", "json", "yaml", "name")
+_KIND = re.compile(r"^(modeldeployments?(\.fairway\.dev)?|md)/")
+_DNS = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +27,24 @@ class Verb:
     arguments: Arguments = field(default=lambda _parser: None)
 
 
+def _called(text: str) -> str:
+    """Read a name as kubectl takes and prints it. What is no name must not get into an address."""
+    name = _KIND.sub("", text)
+    if not _DNS.fullmatch(name):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a ModelDeployment")
+    return name
+
+
+def _time(text: str) -> float:
+    """Read a length of time."""
+    length = seconds(text)
+    if length <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90s, 10m or 1h")
+    return length
+
+
 def _name(parser: argparse.ArgumentParser) -> None:
-    action = parser.add_argument("name", metavar="NAME", help="the ModelDeployment")
+    action = parser.add_argument("name", metavar="NAME", type=_called, help="the ModelDeployment")
     action.completer = complete.models  # type: ignore[attr-defined]
 
 
@@ -34,7 +54,7 @@ def _files(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _output(parser: argparse.ArgumentParser, forms: Sequence[str]) -> None:
+def _output(parser: argparse._ActionsContainer, forms: Sequence[str]) -> None:
     parser.add_argument("-o", "--output", choices=forms, help="another form")
 
 
@@ -46,8 +66,9 @@ def _list(parser: argparse.ArgumentParser) -> None:
 
 def _status(parser: argparse.ArgumentParser) -> None:
     _name(parser)
-    parser.add_argument("-w", "--watch", action="store_true", help="live; one line a change when piped")
-    _output(parser, FORMS[1:])
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("-w", "--watch", action="store_true", help="live; one line a change when piped")
+    _output(either, FORMS[1:])
 
 
 def _history(parser: argparse.ArgumentParser) -> None:
@@ -65,8 +86,9 @@ def _why(parser: argparse.ArgumentParser) -> None:
 
 def _events(parser: argparse.ArgumentParser) -> None:
     _name(parser)
-    parser.add_argument("-w", "--watch", action="store_true", help="go on as they come")
-    _output(parser, ("json", "yaml"))
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("-w", "--watch", action="store_true", help="go on as they come")
+    _output(either, ("json", "yaml"))
 
 
 def _logs(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +108,7 @@ def _steer(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait", action=argparse.BooleanOptionalAction, help="until it has happened; default at a terminal"
     )
-    parser.add_argument("--timeout", default="10m", metavar="TIME", help="how long to wait; default: 10m")
+    parser.add_argument("--timeout", type=_time, default="10m", metavar="TIME", help="how long to wait; default: 10m")
 
 
 def _promote(parser: argparse.ArgumentParser) -> None:
@@ -107,7 +129,7 @@ def _restart(parser: argparse.ArgumentParser) -> None:
 def _wait(parser: argparse.ArgumentParser) -> None:
     _name(parser)
     parser.add_argument("--for", dest="goal", default="uptodate", metavar="GOAL", help="ready, uptodate or step=N")
-    parser.add_argument("--timeout", default="30m", metavar="TIME", help="how long; default: 30m")
+    parser.add_argument("--timeout", type=_time, default="30m", metavar="TIME", help="how long; default: 30m")
 
 
 def _lint(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fairway.cli.words import dig, epoch, safe
+from fairway.cli.words import condition, dig, epoch, safe
 from fairway.core import names
 from fairway.core.pods import Pod, read_pod
 
@@ -63,7 +63,6 @@ class RunView:
 
     id: str
     progress: str
-    stage: str
     waiting_for: str
     deadline: str | None
     started_at: str | None
@@ -100,6 +99,8 @@ class View:
     judged_at: str | None = None
     objectives: tuple[ObjectiveView, ...] = ()
     troubles: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    """What is not shown for want of a right."""
     hint: str = ""
 
 
@@ -220,7 +221,6 @@ def _run(run: Raw | None) -> RunView | None:
     return RunView(
         id=safe(run["id"]),
         progress=safe(run.get("progress")) or f"{at + 1}/{len(steps)}",
-        stage=safe(run.get("stage")),
         waiting_for=safe(run.get("waitingFor")),
         deadline=run.get("deadline"),
         started_at=run.get("startedAt"),
@@ -257,23 +257,23 @@ def _troubles(status: Raw, *, unseen: bool) -> Iterator[str]:
     if unseen and status:
         yield "the operator has not seen the last edit yet"
     told = safe(status.get("message"))
-    for condition in status.get("conditions") or ():
-        kind, state, message = condition["type"], condition["status"], safe(condition.get("message"))
+    for each in status.get("conditions") or ():
+        kind, state, message = each["type"], each["status"], safe(each.get("message"))
         wrong = state == "False" if kind in NORMAL else state == "True" and kind not in SILENT
         if wrong and not (message and message in told):
-            yield f"{kind}={state} {safe(condition.get('reason'))}: {message}"
+            yield f"{kind}={state} {safe(each.get('reason'))}: {message}"
 
 
 def hint(name: str, status: Raw) -> str:
     """Return the command that a person may want next, where there is an obvious one."""
     run = status.get("run")
-    paused = next((c for c in status.get("conditions") or () if c["type"] == "Paused" and c["status"] == "True"), None)
-    reason = paused["reason"] if paused else ""
+    paused = condition(status, "Paused")
+    reason = paused.get("reason", "") if paused.get("status") == "True" else ""
     if run and reason == "ApprovalNeeded":
         return f"fairway approve {name}, or fairway deny {name}"
     if run and reason == "PausedBySpec":
         return f"fairway resume {name}"
-    if run and paused:
+    if run and reason:
         return f"fairway promote {name}, or fairway abort {name}"
     if status.get("phase") == "RolledBack":
         return f"fairway why {name}; fairway retry {name} tries it again"

@@ -54,12 +54,8 @@ def _story(status: Raw, asked: str | None) -> Story:
     entries, rejected = status.get("history") or (), status.get("rejected") or ()
     entry = next((each for each in entries if asked is None or _is(asked, each)), None)
     revision = entry["revision"] if entry else None
-    about = (
-        next((each for each in rejected if _is(asked, each) or each["revision"] == revision), None) if asked else None
-    )
-    if asked is None and entry:
-        about = next((each for each in rejected if each["revision"] == revision), None)
-    return Story(entry, about)
+    about = (each for each in rejected if each["revision"] == revision or (asked and _is(asked, each)))
+    return Story(entry, next(about, None))
 
 
 def _open(shown: View, status: Raw, now: float) -> Iterator[str]:
@@ -102,7 +98,7 @@ def _ended(shown: View, status: Raw, story: Story, now: float) -> Iterator[str]:
     if entry is None:
         yield f"{version} (revision {revision}) was taken out {ago(about.get('at'), now)} ago."
     else:
-        yield from _outcome(entry, version, revision, now)
+        yield _outcome(entry, version, revision, now) + _taken_out(entry, rejected, now)
     reason = safe((entry or {}).get("reason"), 1000)
     if rejected and safe(rejected.get("reason")) not in reason:
         reason = f"{safe(rejected.get('reason'))}: {safe(rejected.get('message'), 1000)}"
@@ -117,13 +113,20 @@ def _ended(shown: View, status: Raw, story: Story, now: float) -> Iterator[str]:
         yield f"It is not tried again until the spec asks for something else, or: fairway retry {shown.name}."
 
 
-def _outcome(entry: Raw, version: str, revision: str, now: float) -> Iterator[str]:
+def _taken_out(entry: Raw, rejected: Raw | None, now: float) -> str:
+    """Tell the end of a version that was promoted, and rejected later."""
+    if entry.get("outcome") != "Promoted" or not rejected:
+        return "."
+    return f", and was taken out {ago(rejected.get('at'), now)} ago."
+
+
+def _outcome(entry: Raw, version: str, revision: str, now: float) -> str:
     words = {"Promoted": "was promoted", "RolledBack": "was rolled back", "Superseded": "gave way"}
     began, ended = epoch(entry.get("startedAt")), epoch(entry.get("endedAt"))
     took = f", {duration(ended - began)} after its run began" if began and ended else ""
     by = f" by {safe(entry['by'])}" if entry.get("by") else ""
     outcome, run = words.get(entry.get("outcome", ""), "ended"), safe(entry.get("run"))
-    yield f"{version} (revision {revision}, {run}) {outcome}{by} {ago(entry.get('endedAt'), now)} ago{took}."
+    return f"{version} (revision {revision}, {run}) {outcome}{by} {ago(entry.get('endedAt'), now)} ago{took}"
 
 
 def _serving(shown: View, status: Raw, asked: str | None) -> Iterator[str]:

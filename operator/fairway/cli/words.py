@@ -18,6 +18,11 @@ def dig(value: Any, path: str) -> Any:
     return value
 
 
+def condition(status: Any, kind: str) -> Mapping[str, Any]:
+    """Return a condition of a status; an empty one where it is not there."""
+    return next((each for each in dig(status, "conditions") or () if each["type"] == kind), {})
+
+
 def epoch(text: Any) -> float | None:
     """Epoch seconds of an RFC 3339 time; None for none."""
     try:

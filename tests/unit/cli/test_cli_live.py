@@ -1,5 +1,8 @@
 """What a watch remembers and tells: values of each objective, and only what has changed."""
 
+import queue
+
+from fairway.cli import live, logs
 from fairway.cli.live import POINTS, Trends, changes
 from fairway.cli.view import view
 
@@ -48,3 +51,25 @@ def test_a_log_of_the_watch_has_a_line_for_each_thing(worlds):
     assert told[0].startswith("Progressing  1.1.0 at 0%")
     assert any("Crash  crashed" in line for line in told)
     assert not any("ready" in line.split() for line in told[1:])
+
+
+class Broken:
+    """A session and a client with a mistake in them."""
+
+    def model(self, _name):
+        raise ZeroDivisionError("by\nchance")
+
+    def lines(self, _path, **_more):
+        yield "ready"
+        raise ZeroDivisionError("by chance")
+
+
+def test_a_thread_that_fails_says_so():
+    """Given a mistake in a thread that follows, when it happens, then whoever waits for the thread hears of it."""
+    news = queue.Queue()
+    live._watch(Broken(), "churn", news)
+    assert news.get_nowait().message == "ZeroDivisionError: by chance"
+    logs._read(Broken(), {"metadata": {"name": "churn-0", "namespace": "ml"}}, {}, news)
+    assert news.get_nowait() == ("churn-0", "ready")
+    assert news.get_nowait().message == "churn-0: ZeroDivisionError: by chance"
+    assert news.get_nowait() is None

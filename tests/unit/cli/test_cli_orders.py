@@ -1,6 +1,8 @@
 """What is written for each verb, what is said about it, and why it may be refused: on statuses of the real engine."""
 
 import copy
+import re
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from fairway.cli.orders import Wish, order
 from fairway.cli.rights import Person
 from fairway.core.commands import NAMES, pending
 
+ROOT = Path(__file__).resolve().parents[3]
 ANN = Person("ann", ("risk-team",))
 
 
@@ -39,7 +42,7 @@ def why_not(verb, model, **more):
         ("retry", "rolled_back", {}, "run-2", "forgives 1.1.0"),
         ("rollback", "watched", {}, "run-2", "1.0.0 takes over again at once"),
         ("approve", "gate", {"message": "looks good"}, "run-2/risk-review by ann: looks good", "as ann"),
-        ("approve", "gate", {}, "run-2/risk-review by ann:", "as ann"),
+        ("approve", "gate", {}, "run-2/risk-review by ann: ", "as ann"),
         ("deny", "gate", {"message": "drift"}, "run-2/risk-review by ann: drift", "1.1.0 is taken out"),
         ("restart", "serving", {}, "2027-01-15T08:00:00Z", "replaces the pods of 1.0.0 one by one"),
         ("restart", "canary", {}, "2027-01-15T08:00:00Z", "the pods of 1.0.0 and 1.1.0"),
@@ -105,6 +108,16 @@ def test_what_cannot_work_now_is_refused_with_the_reason(model, verb, scene, mor
     assert reason in why_not(verb, model(scene), **more)
 
 
+@pytest.mark.parametrize("message", ["", "looks good"])
+@pytest.mark.parametrize("verb", ["approve", "deny"])
+def test_the_admission_policy_takes_the_words(model, verb, message):
+    """Given a word with a comment or without, then it has the form that the shipped policy asks for."""
+    policies = (ROOT / "charts/fairway/templates/policies.yaml").read_text(encoding="utf-8")
+    form = re.search(r"name: wellFormed.*?matches\('([^']+)'\)", policies, re.DOTALL)
+    assert form is not None
+    assert re.search(form[1], ask(verb, model("gate"), message=message).value)
+
+
 def test_only_an_approver_approves(model):
     found = model("gate")
     found["status"]["run"]["plan"][2]["approvers"] = ["system:admins", "bob"]
@@ -114,7 +127,7 @@ def test_only_an_approver_approves(model):
 
 
 def test_a_name_that_cannot_be_recorded_is_refused(model):
-    with pytest.raises(CliError, match="cannot be recorded"):
+    with pytest.raises(CliError, match=r"cannot be recorded.*--as"):
         order(Wish("approve", model("gate"), Person("Ann Lee")))
 
 
@@ -149,6 +162,53 @@ def test_an_abort_has_happened_when_the_run_is_rolled_back(model):
     assert asked(model("canary")).state == "not yet"
     assert asked(model("rolled_back")).state == "yes"
     assert asked(model("watched")).state == "no"
+
+
+def test_an_upgrade_of_the_runtime_replaces_no_pods(model):
+    found = model("serving")
+    found["status"]["effective"]["runtimeUpgrade"] = "other"
+    asked = ask("restart", found, upgrade=True)
+    found["status"]["commands"] = {"restart": asked.value}
+    assert effect(asked)(found).words == "the operator has taken it: a new revision is tried"
+
+
+def test_a_rollback_that_did_not_come_about_is_told(model):
+    """Given the version before, which does not start, when rolled back, then the one that still serves is told."""
+    asked, after = ask("rollback", model("watched")), model("watched")
+    status, looked = after["status"], effect(asked)
+    assert looked(after).state == "not yet"
+    status["commands"] = {"rollback": asked.value}
+    status["run"] = {"id": "run-3"}
+    assert looked(after).state == "not yet"
+    del status["run"]
+    failed = {"run": "run-3", "version": "1.0.0", "outcome": "RolledBack", "reason": "Crashed: exit code 1"}
+    status["history"].insert(0, failed)
+    assert (looked(after).state, looked(after).words) == ("no", "1.1.0 still serves: Crashed: exit code 1")
+    status["stable"] |= {"revision": "former", "version": "1.0.0"}
+    assert (looked(after).state, looked(after).words) == ("yes", "1.0.0 serves everything")
+
+
+def test_a_retry_that_is_over_already_is_told(model):
+    """Given a run that ends between two looks, when retried, then its end is told, and not waited for."""
+    asked, after = ask("retry", model("rolled_back")), model("rolled_back")
+    looked = effect(asked)
+    assert looked(after).state == "not yet"
+    after["status"]["commands"] = {"retry": asked.value}
+    last = {"run": "run-3", "version": "1.1.0", "outcome": "RolledBack", "reason": "Crashed: exit code 1"}
+    after["status"]["history"].insert(0, last)
+    assert (looked(after).state, looked(after).words) == ("no", "1.1.0 was rolled back: Crashed: exit code 1")
+    last["outcome"] = "Promoted"
+    assert looked(after).state == "yes"
+
+
+def test_an_approval_that_somebody_else_gave_first_counts(model):
+    asked, after = ask("approve", model("gate")), model("gate")
+    assert effect(asked)(after).state == "not yet"
+    given = copy.deepcopy(after)
+    given["status"]["run"]["approvals"] = [{"name": "risk-review", "by": "bob"}]
+    assert effect(asked)(given).state == "yes"
+    after["status"]["run"]["step"] += 1
+    assert effect(asked)(after).state == "yes"
 
 
 def test_what_was_handled_is_read_from_the_status(model):

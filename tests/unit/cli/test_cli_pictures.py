@@ -1,14 +1,19 @@
 """What the plugin prints, kept as text: at 80 and 160 columns, without colour."""
 
+import copy
 import io
 import re
 
 import pytest
 from rich.console import Console
 
+from fairway.api.types import format_time
 from fairway.cli import style
 from fairway.cli.draw import draw
 from fairway.cli.history import details, heading
+from fairway.cli.kubeconfig import Flags
+from fairway.cli.listing import COLUMNS, WIDE, show
+from fairway.cli.session import Session
 from fairway.cli.view import view
 from fairway.cli.why import why
 from tests.fakes.scenes import SCENES
@@ -45,6 +50,21 @@ def test_status(scene, width, worlds):
     check(f"cli/status-{scene}-{width}", "\n".join(lines) + "\n")
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_list(width, worlds):
+    """Given a ModelDeployment at each moment of its life, when listed, then no line is broken: it may go to grep."""
+    models = [
+        {**world.model(), "metadata": {**world.model()["metadata"], "name": name.replace("_", "-")}}
+        for name, world in worlds.items()
+    ]
+    now = max(world.time for world in worlds.values())
+    for name, columns in (("list", COLUMNS), ("list-wide", [*COLUMNS, *WIDE])):
+        out = io.StringIO()
+        show(Session(Flags(), out=out, width=width, clock=lambda: now), models, columns)
+        assert len(out.getvalue().splitlines()) == len(models) + 1
+        check(f"cli/{name}-{width}", out.getvalue())
+
+
 @pytest.mark.parametrize("scene", SCENES)
 def test_history_and_why(scene, worlds):
     world = worlds[scene]
@@ -55,6 +75,20 @@ def test_history_and_why(scene, worlds):
         lines += [line for each in details(entry) for line in style.hanging(target, each, 2, first=2)]
     lines += ["# why", why(world.model(), None, world.time), "# why 1.0.0", why(world.model(), "1.0.0", world.time)]
     check(f"cli/history-{scene}", "\n".join(lines) + "\n")
+
+
+def test_why_of_a_version_that_was_promoted_and_taken_out_later(worlds):
+    """Given a promoted version that is no longer warm, when it is rolled back, then both are told."""
+    world = worlds["watched"]
+    model = copy.deepcopy(world.model())
+    status, last = model["status"], model["status"]["history"][0]
+    gone = {"reason": "RolledBackByCommand", "message": "run-2 was rolled back by command"}
+    about = {"revision": last["revision"], "version": last["version"], "at": format_time(world.time - 30)}
+    status["rejected"] = [{**about, **gone}]
+    status["stable"] |= {"revision": "m3nnabh2lp", "version": "1.0.0"}
+    told = why(model, "1.1.0", world.time)
+    assert "was promoted 1m38s ago, 15m55s after its run began, and was taken out 30s ago." in told
+    assert "The reason: RolledBackByCommand: run-2 was rolled back by command. " in told
 
 
 def test_a_watch_draws_a_line_for_each_objective(worlds):

@@ -1,33 +1,25 @@
 """The live block: what a terminal shows after the updates, and that nothing is written twice."""
 
 import io
-import re
 
 import pytest
 
 from fairway.cli.screen import CLEAR_LINE, Screen, update
+from tests.fakes.tube import Tube
 
-PIECES = re.compile(r"\x1b\[(\d*)([AJK])|\x1b\[\?25[lh]|\r|\n|[^\x1b\r\n]+")
+
+def play(text: str, size: int | None = None) -> list[str]:
+    """What stands on a terminal after this text, in pieces of so many characters."""
+    tube = Tube()
+    for i in range(0, len(text), size or len(text) or 1):
+        tube.feed(text[i : i + (size or len(text))])
+    return tube.rows[:-1]
 
 
-def play(text: str) -> list[str]:
-    """A small terminal: what stands on it after this text."""
-    rows, at = [""], 0
-    for piece in PIECES.finditer(text):
-        word, number, action = piece.group(0), piece.group(1), piece.group(2)
-        if action == "A":
-            at -= int(number)
-        elif action == "J":
-            del rows[at + 1 :]
-            rows[at] = ""
-        elif action == "K":
-            rows[at] = ""
-        elif word == "\n":
-            at += 1
-            rows += [""] * (at >= len(rows))
-        elif word[0] not in "\r\x1b":
-            rows[at] = word
-    return rows[:-1]
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_a_terminal_shows_the_same_in_whatever_pieces_it_is_written(size):
+    text = update([], ["\x1b[32mone\x1b[0m two", "three"]) + update(["one two", "three"], ["one", "four", "five"])
+    assert play(text, size) == play(text) == ["one", "four", "five"]
 
 
 @pytest.mark.parametrize(
