@@ -159,6 +159,15 @@ async def test_a_refused_event_is_logged_and_the_next_one_written(recorder, api,
     assert "an event was not written" in warning.message
 
 
+async def test_a_namespace_that_is_being_deleted_takes_no_events_and_that_is_no_news(recorder, api, caplog):
+    caplog.set_level(logging.DEBUG)
+    api.failing = [ClusterError(403, "NamespaceTerminating", "namespace ml is being terminated")]
+    say(recorder)
+    await written(recorder)
+    (line,) = [record for record in caplog.records if "an event was not written" in record.message]
+    assert line.levelno == logging.DEBUG
+
+
 async def test_a_huge_message_is_cut_to_what_the_api_server_takes(recorder, api):
     say(recorder, "x" * 100_000)
     await written(recorder)

@@ -78,7 +78,8 @@ class EventRecorder:
         try:
             await self._api.request("POST", f"/api/v1/namespaces/{namespace}/events", body=event)
         except ClusterError as error:
-            log.warning("an event was not written: %s", error)
+            # A namespace that is being deleted takes no Events: that is no news.
+            log.log(logging.DEBUG if error.ending else logging.WARNING, "an event was not written: %s", error)
 
     def _event(self, owner: Manifest, type_: str, reason: str, message: str) -> Manifest:
         meta = owner["metadata"]

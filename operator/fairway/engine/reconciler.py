@@ -52,15 +52,16 @@ class Reconciler:
         self._stuck = stuck
         self._gone = gone
         self._blocked: dict[Key, str] = {}
+        self._ending: dict[Key, str] = {}
+        """UIDs of models whose namespace is being deleted: as good as gone, until the name is another object's."""
 
     async def reconcile(self, key: Key) -> float | None:
         """Do one pass; return when the next one is due. Raises ClusterError to be tried again."""
         model = self._store.deployment_of_model(key)
-        if model is None or model["metadata"].get("deletionTimestamp"):
-            self._analysis.forget(key)
-            self._preflight.forget(key)
-            self._blocked.pop(key, None)
-            self._gone(key)
+        if model is None or self._ending.get(key) != model["metadata"]["uid"]:
+            self._ending.pop(key, None)
+        if model is None or model["metadata"].get("deletionTimestamp") or key in self._ending:
+            self._forget(key)
             return None
         status = Status.model_validate(model.get("status") or {})
         try:
@@ -69,6 +70,13 @@ class Reconciler:
             await self._refuse(model, status, error)
             return None
         return await self._pass(key, gathered)
+
+    def _forget(self, key: Key) -> None:
+        """Forget a model that is gone, or as good as gone."""
+        self._analysis.forget(key)
+        self._preflight.forget(key)
+        self._blocked.pop(key, None)
+        self._gone(key)
 
     async def _pass(self, key: Key, gathered: Gathered) -> float | None:
         model, owner = gathered.model, gathered.owner
@@ -80,9 +88,17 @@ class Reconciler:
         wanted = desired(owner, situation.spec, decision.status, situation.observed.records, gathered.routing)
         errors = await apply_children(self._cluster, self._store, owner.uid, wanted, _unrecorded(gathered, decision))
         look_at = self._ask(key, replace(situation, status=decision.status))
+        if any(error.ending for error in errors):
+            self._ending[key] = owner.uid
+            self._forget(key)
+            return None
         if errors:
-            self._blocked[key] = one_line(f"the API server refused a child: {errors[0].message}", 400)
-            raise errors[0]
+            # What passes by itself is tried again and not told: a Stalled that comes and goes costs two writes,
+            # and whoever waits for the model would take it for a failure.
+            lasting = next((error for error in errors if not error.temporary), None)
+            if lasting:
+                self._blocked[key] = one_line(f"the API server refused a child: {lasting.message}", 400)
+            raise lasting or errors[0]
         if self._blocked.pop(key, None):
             return self._clock.now()
         return min((time for time in (decision.wake_at, look_at) if time is not None), default=None)
