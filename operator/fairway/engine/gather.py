@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from fairway.api.runtime import ModelRuntimeSpec
 from fairway.api.spec import GatewayRef, ModelDeploymentSpec
 from fairway.api.status import Status
@@ -12,15 +14,18 @@ from fairway.core import routing, runtimes
 from fairway.core.build.common import Owner
 from fairway.core.commands import pending
 from fairway.core.desired import Routing
-from fairway.core.errors import Unresolved
+from fairway.core.errors import Unresolved, first_words
 from fairway.core.observe import Observed, observe
 from fairway.core.providers import Providers, first_problem
 from fairway.core.revision import Record
 from fairway.core.rollout.regression import watch_id
 from fairway.core.rollout.situation import Policy, Situation, Target
 from fairway.core.target import find_record, make_record
+from fairway.core.verdict import Key
 from fairway.engine.analysis import Analysis
 from fairway.ports import Clock, Manifest, Store
+
+_Mark = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,8 @@ class Gatherer:
         self._analysis = analysis
         self._clock = clock
         self._defaults = defaults
-        self._claims: dict[str, tuple[int, routing.Claim | None]] = {}
+        self._claims: dict[Key, tuple[_Mark, routing.Claim | None]] = {}
+        self._runtimes: dict[str, tuple[_Mark, ModelRuntimeSpec | str]] = {}
 
     def gather(self, model: Manifest, status: Status, blocked: str | None) -> Gathered:
         """Read one ModelDeployment. Raises ValidationError or Unresolved for a spec that cannot be acted on."""
@@ -94,7 +100,7 @@ class Gatherer:
         """Return the revision asked for, the one that today's ModelRuntime would make, and the ModelRuntime's name."""
         known = find_record(spec, owner.name, status, observed.records)
         try:
-            chosen = runtimes.choose(spec, self._runtimes())
+            chosen = runtimes.choose(spec, *self._read_runtimes())
             today = make_record(owner, spec, chosen[1] if chosen else None, self._defaults.fetch_image)
         except Unresolved:
             if known is None:
@@ -105,8 +111,16 @@ class Gatherer:
         upgrade = today.revision if today.revision != known.revision else None
         return known, upgrade, chosen[0] if chosen else None
 
-    def _runtimes(self) -> Mapping[str, ModelRuntimeSpec]:
-        return {name: ModelRuntimeSpec.model_validate(found["spec"]) for name, found in self._store.runtimes().items()}
+    def _read_runtimes(self) -> tuple[dict[str, ModelRuntimeSpec], dict[str, str]]:
+        """Return the ModelRuntimes by name, and of those that cannot be read the reason; each is read once."""
+        known, self._runtimes = self._runtimes, {}
+        for name, found in self._store.runtimes().items():
+            if name not in known or known[name][0] != _mark(found):
+                known[name] = _mark(found), _runtime(found)
+            self._runtimes[name] = known[name]
+        read = {name: found for name, (_, found) in self._runtimes.items()}
+        fine = {name: found for name, found in read.items() if isinstance(found, ModelRuntimeSpec)}
+        return fine, {name: found for name, found in read.items() if isinstance(found, str)}
 
     def _other_claims(self, model: Mapping[str, Any]) -> list[routing.Claim]:
         uid = model["metadata"]["uid"]
@@ -115,13 +129,30 @@ class Gatherer:
 
     def _claim(self, model: Mapping[str, Any]) -> routing.Claim | None:
         """Read a claim once per generation: every pass looks at everybody's."""
-        uid, mark = model["metadata"]["uid"], model["metadata"].get("generation", 0)
-        if model["metadata"].get("deletionTimestamp"):
-            self._claims.pop(uid, None)
+        meta = model["metadata"]
+        key, mark = (meta["namespace"], meta["name"]), _mark(model)
+        if meta.get("deletionTimestamp"):
+            self.forget(key)
             return None
-        if self._claims.get(uid, (None, None))[0] != mark:
-            self._claims[uid] = (mark, routing.claim(model, self._defaults.gateway))
-        return self._claims[uid][1]
+        if self._claims.get(key, (None, None))[0] != mark:
+            self._claims[key] = (mark, routing.claim(model, self._defaults.gateway))
+        return self._claims[key][1]
+
+    def forget(self, key: Key) -> None:
+        """Forget a ModelDeployment that is gone."""
+        self._claims.pop(key, None)
+
+
+def _mark(resource: Mapping[str, Any]) -> _Mark:
+    """Return what is another one as soon as the spec is."""
+    return resource["metadata"].get("uid", ""), resource["metadata"].get("generation", 0)
+
+
+def _runtime(found: Mapping[str, Any]) -> ModelRuntimeSpec | str:
+    try:
+        return ModelRuntimeSpec.model_validate(found.get("spec"))
+    except ValidationError as error:
+        return first_words(error, "spec")
 
 
 def _epoch(text: str | None) -> float:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from fairway.api.status import Status
 from fairway.core.desired import desired
-from fairway.core.errors import Unresolved
+from fairway.core.errors import Unresolved, first_words
 from fairway.core.fit import fit
 from fairway.core.pods import one_line
 from fairway.core.rollout.decide import Decision, decide
@@ -75,6 +75,7 @@ class Reconciler:
         """Forget a model that is gone, or as good as gone."""
         self._analysis.forget(key)
         self._preflight.forget(key)
+        self._gatherer.forget(key)
         self._blocked.pop(key, None)
         self._gone(key)
 
@@ -148,9 +149,7 @@ class Reconciler:
 def _why(error: ValidationError | Unresolved) -> tuple[str, str]:
     if isinstance(error, Unresolved):
         return error.reason, error.message
-    first = error.errors(include_url=False, include_context=False)[0]
-    path = ".".join(str(part) for part in ("spec", *first["loc"]))
-    return "InvalidSpec", f"{path}: {first['msg']}"
+    return "InvalidSpec", first_words(error, "spec")
 
 
 def _unrecorded(gathered: Gathered, decision: Decision) -> set[str]:
