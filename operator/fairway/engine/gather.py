@@ -14,7 +14,7 @@ from fairway.core import routing, runtimes
 from fairway.core.build.common import Owner
 from fairway.core.commands import pending
 from fairway.core.desired import Routing
-from fairway.core.errors import Unresolved, first_words
+from fairway.core.errors import Problem, Unresolved, first_words
 from fairway.core.observe import Observed, observe
 from fairway.core.providers import Providers, first_problem
 from fairway.core.revision import Record
@@ -49,6 +49,17 @@ class Gathered:
     routing: Routing
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The revision asked for, the one that today's ModelRuntime would make if another, and the ModelRuntime's name."""
+
+    record: Record
+    upgrade: str | None = None
+    runtime: str | None = None
+    unresolved: Problem | None = None
+    """Why the record is only what runs, and not what is asked for."""
+
+
 class Gatherer:
     """Reads the store; writes nothing, decides nothing."""
 
@@ -66,7 +77,8 @@ class Gatherer:
         owner = Owner(meta["namespace"], meta["name"], meta["uid"])
         spec = ModelDeploymentSpec.model_validate(model["spec"])
         observed = observe(owner.name, self._store.children(owner.uid), blocked)
-        record, upgrade, runtime = self._target(owner, spec, status, observed)
+        asked = self._target(owner, spec, status, observed)
+        record = asked.record
         observed = replace(observed, records={**observed.records, record.revision: record})
         gateway = routing.routed_by(spec, self._defaults.gateway)
         live = self._store.gateway(gateway.namespace or owner.namespace, gateway.name) if gateway else None
@@ -85,8 +97,9 @@ class Gatherer:
             policy=self._defaults.policy,
             gateway=gateway is not None,
             commands=pending(meta.get("annotations") or {}, status.commands),
-            upgrade=upgrade,
-            runtime=runtime,
+            upgrade=asked.upgrade,
+            runtime=asked.runtime,
+            unresolved=asked.unresolved,
             trouble=trouble,
             problem=first_problem(spec, self._defaults.providers, key),
             url=routing.url(owner, spec, live),
@@ -94,22 +107,27 @@ class Gatherer:
         routable = trouble is None or observed.route is not None
         return Gathered(model, owner, situation, Routing(gateway, routable))
 
-    def _target(
-        self, owner: Owner, spec: ModelDeploymentSpec, status: Status, observed: Observed
-    ) -> tuple[Record, str | None, str | None]:
-        """Return the revision asked for, the one that today's ModelRuntime would make, and the ModelRuntime's name."""
+    def _target(self, owner: Owner, spec: ModelDeploymentSpec, status: Status, observed: Observed) -> _Asked:
+        """Return the revision asked for. Raises Unresolved where none can be made and nothing is there to go on with.
+
+        A spec that cannot be resolved must not end the care for what runs: a candidate that breaks in mid-run has to
+        be taken out all the same.
+        """
         known = find_record(spec, owner.name, status, observed.records)
         try:
             chosen = runtimes.choose(spec, *self._read_runtimes())
             today = make_record(owner, spec, chosen[1] if chosen else None, self._defaults.fetch_image)
-        except Unresolved:
-            if known is None:
+        except Unresolved as error:
+            if known is not None:
+                return _Asked(known, runtime=spec.runtime.name)  # what is recorded runs without its ModelRuntime
+            current = _current(status, observed)
+            if current is None:
                 raise
-            return known, None, spec.runtime.name  # what is recorded runs without its ModelRuntime
+            return _Asked(current, unresolved=Problem(error.reason, error.message))
         if known is None or today.revision == status.chosen:
             known = observed.records.get(today.revision, today)  # what is recorded is never rendered again
         upgrade = today.revision if today.revision != known.revision else None
-        return known, upgrade, chosen[0] if chosen else None
+        return _Asked(known, upgrade, chosen[0] if chosen else None)
 
     def _read_runtimes(self) -> tuple[dict[str, ModelRuntimeSpec], dict[str, str]]:
         """Return the ModelRuntimes by name, and of those that cannot be read the reason; each is read once."""
@@ -141,6 +159,12 @@ class Gatherer:
     def forget(self, key: Key) -> None:
         """Forget a ModelDeployment that is gone."""
         self._claims.pop(key, None)
+
+
+def _current(status: Status, observed: Observed) -> Record | None:
+    """Return what is tried, or else what serves."""
+    tracks = (status.candidate if status.run else None, status.stable)
+    return next((observed.records[t.revision] for t in tracks if t and t.revision in observed.records), None)
 
 
 def _mark(resource: Mapping[str, Any]) -> _Mark:

@@ -134,6 +134,7 @@ class Reconciler:
         return None
 
     async def _refuse(self, model: Manifest, status: Status, error: ValidationError | Unresolved) -> None:
+        self._analysis.forget((model["metadata"]["namespace"], model["metadata"]["name"]))  # nobody decides by it
         reason, message = _why(error)
         generation = model["metadata"].get("generation", 0)
         told = refused(status, generation=generation, reason=reason, message=message, now=self._clock.now())

@@ -60,6 +60,8 @@ def _ready(s: Situation, status: Status) -> Raw:
 
 
 def _up_to_date(s: Situation, status: Status) -> Raw:
+    if s.unresolved:
+        return "UpToDate", "False", s.unresolved.cause, s.unresolved.message
     asked, stable = s.target, status.stable
     if stable and stable.revision == asked.revision and status.run is None:
         return "UpToDate", "True", "Promoted", f"{stable.version} is what the spec asks for"
@@ -116,15 +118,18 @@ _NOT_ASKED: Raw = ("MetricsReady", "Unknown", "NotAsked", "the objectives have n
 
 
 def _abnormal(s: Situation, status: Status) -> Iterator[Raw]:
-    # Who waits by kstatus takes the first of Reconciling and Stalled for the truth: a first revision that is stuck is.
-    if status.run and status.phase != "Degraded":
+    # Who waits by kstatus takes the first of Reconciling and Stalled for the truth: a first revision that is stuck is,
+    # and so is a spec that cannot be resolved.
+    if status.run and status.phase != "Degraded" and not s.unresolved:
         yield "Reconciling", "True", "RunOpen", status.message
-    elif status.phase == "Pending":
+    elif status.phase == "Pending" and not s.unresolved:
         yield "Reconciling", "True", "Resuming", status.message
     pause = pause_reason(s)
     if pause and status.run:
         yield "Paused", "True", pause[0], pause[1]
-    if status.phase in ("RolledBack", "Degraded") or s.observed.blocked:
+    if s.unresolved and not s.observed.blocked:
+        yield "Stalled", "True", s.unresolved.cause, s.unresolved.message
+    elif status.phase in ("RolledBack", "Degraded") or s.observed.blocked:
         reason = "WriteRefused" if s.observed.blocked else status.phase
         yield "Stalled", "True", reason, status.message
     refused = status.refused

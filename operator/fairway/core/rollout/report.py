@@ -45,7 +45,7 @@ def _lineage(s: Situation) -> tuple[HistoryEntry, ...]:
     """Let the last entry of the asked revision say what the spec says: editing lineage changes history, not pods."""
     entries, model = s.status.history, s.spec.model
     at = next((i for i, entry in enumerate(entries) if entry.revision == s.target.revision), None)
-    if at is None:
+    if at is None or s.unresolved:
         return entries
     commit, data = model.source and model.source.commit, model.data and model.data.version
     told = entries[at].model_copy(update={"commit": commit, "data_version": data})
@@ -159,6 +159,8 @@ def _message(s: Situation, status: Status, phase: Phase) -> str:
         return "suspended: no pods until state is Active again"
     if s.observed.blocked:
         return s.observed.blocked
+    if s.unresolved:
+        return s.unresolved.message
     if run and candidate:
         share = f"{candidate.version} at {candidate.weight}%" if stable else f"{candidate.version}"
         capped = " (held at 0: no ready pod)" if stable and candidate.weight < run.weight else ""
