@@ -84,6 +84,7 @@ class Reconciler:
         situation = replace(gathered.situation, preflight=self._preflight.reading(key, gathered.situation))
         decision = decide(situation, owner_uid=owner.uid)
         stored = await self._record(model, decision.status)
+        self._preflight.told(key)
         audit(model, situation, decision)
         self._tell(key, stored, situation, decision)
         wanted = desired(owner, situation.spec, decision.status, situation.observed.records, gathered.routing)
