@@ -8,6 +8,7 @@ import pytest
 
 from fairway.core.verdict import ObjectivePlan, QueryPlan, Question, SeriesMatcher
 from fairway.engine.analysis import Analysis
+from fairway.engine.track import Track
 from fairway.ports import Endpoint, MetricsError, QueryRefusedError, TooLargeError
 from tests.fakes.prometheus import Clock, Pod, World
 
@@ -171,6 +172,27 @@ async def test_chunks_become_as_small_as_answers_must_be_and_grow_again():
     assert len(lab.world.asked) - before <= 13
 
 
+async def test_a_query_that_the_provider_refuses_is_halved_down_to_the_one_model_that_is_to_blame():
+    names = [f"m{i}" for i in range(8)]
+    lab = Lab(*(pod for name in names for pod in pods(name)))
+    answer = lab.world.raw
+
+    async def raw(selectors, window):
+        found = await answer(selectors, window)
+        if "m3-" in str(selectors[0].matchers):
+            raise QueryRefusedError("HTTP 400: the provider refuses the query")
+        return found
+
+    lab.world.raw = raw
+    for name in names:
+        lab.analysis.ask(question(name))
+    await lab.until(SINCE + 20)
+    reading = lab.reading(("ml", "m3"))
+    assert (reading.state, reading.cause) == ("NoData", "InvalidQuery")
+    assert "the provider refuses its matchers of requests_total" in reading.message
+    assert {lab.state(("ml", name)) for name in names if name != "m3"} == {"Undecided"}
+
+
 # --- S29: providers that fail ---------------------------------------------------------------------------------------
 
 
@@ -230,6 +252,39 @@ async def test_one_question_that_gets_lost_is_no_news_and_two_in_a_row_are():
     lab.world.failure = None
     await lab.until(lab.clock.time + 6)
     assert lab.state() == "Undecided"
+
+
+@pytest.mark.parametrize("more", [{"objectives": (ERRORS,)}, {"objectives": (), "queries": (DRIFT,)}])
+async def test_a_fault_of_our_own_neither_ends_the_lane_nor_silences_an_objective(caplog, more):
+    lab = Lab(*pods())
+    lab.world.numbers = lambda _: [0.1]
+    lab.world.failure = UnicodeEncodeError("ascii", "hunter2", 0, 1, "ordinal not in range")
+    lab.analysis.ask(question(**more))
+    await lab.until(SINCE + 12)
+    assert lab.state() == "ProviderError"
+    assert "unexpected error" in lab.reading().message
+    assert "Traceback" in caplog.text
+    # when it is over
+    lab.world.failure = None
+    await lab.until(lab.clock.time + 25)
+    assert lab.state() in ("Undecided", "Healthy")
+
+
+async def test_an_answer_that_breaks_the_count_of_one_model_is_no_trouble_of_others(monkeypatch):
+    lab = Lab(*pods(), *pods("other"))
+    take = Track.take
+
+    def broken(track, asked, sides, now):
+        if asked.key == KEY:
+            raise ZeroDivisionError
+        return take(track, asked, sides, now)
+
+    monkeypatch.setattr(Track, "take", broken)
+    for name in ("churn", "other"):
+        lab.analysis.ask(question(name))
+    await lab.until(SINCE + 20)
+    assert lab.state() == "ProviderError"
+    assert lab.state(("ml", "other")) == "Undecided"
 
 
 async def test_a_provider_that_fails_is_asked_less_and_less_often():
