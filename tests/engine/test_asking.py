@@ -380,6 +380,24 @@ async def test_a_regression_by_a_query_stays_while_the_run_is_paused():
     assert lab.state() == "Regressed"
 
 
+@pytest.mark.parametrize("objectives", [(), (ERRORS,)])
+async def test_a_regression_by_a_query_stays_when_the_operator_starts_anew(objectives):
+    first = Lab(*pods())
+    first.world.numbers = lambda _: [1.0]
+    first.analysis.ask(question(objectives=objectives, queries=(DRIFT,)))
+    await first.until(SINCE + 20)
+    stored = first.reading().checkpoint
+    second = Lab(*pods(), now=SINCE + 30)
+    second.world.numbers = lambda _: [0.0]
+    second.analysis.ask(question(objectives=objectives, queries=(DRIFT,), checkpoint=stored))
+    await second.until(SINCE + 60)
+    assert second.state() == "Regressed"
+    # given that the query is another one, then it is judged by its own answers
+    second.analysis.ask(question(objectives=objectives, queries=(replace(DRIFT, below=0.3),), checkpoint=stored))
+    await second.until(SINCE + 90)
+    assert second.state() != "Regressed"
+
+
 @pytest.mark.parametrize(
     ("numbers", "says"),
     [

@@ -18,7 +18,7 @@ from fairway.core.errors import Problem, Unresolved, first_words
 from fairway.core.observe import Observed, observe
 from fairway.core.providers import Providers, first_problem
 from fairway.core.revision import Record
-from fairway.core.rollout.regression import watch_id
+from fairway.core.rollout.regression import analysed
 from fairway.core.rollout.situation import Policy, Situation, Target
 from fairway.core.target import find_record, make_record
 from fairway.core.verdict import Key
@@ -84,7 +84,7 @@ class Gatherer:
         live = self._store.gateway(gateway.namespace or owner.namespace, gateway.name) if gateway else None
         claim = routing.claim(model, self._defaults.gateway)
         trouble = routing.trouble(claim, self._other_claims(model) if claim else (), live)
-        run, key = _analysed(status), (owner.namespace, owner.name)
+        run, key = analysed(status), (owner.namespace, owner.name)
         situation = Situation(
             now=self._clock.now(),
             spec=spec,
@@ -181,10 +181,3 @@ def _runtime(found: Mapping[str, Any]) -> ModelRuntimeSpec | str:
 
 def _epoch(text: str | None) -> float:
     return datetime.fromisoformat(text).timestamp() if text else 0.0
-
-
-def _analysed(status: Status) -> str | None:
-    """Name of the analysis that speaks about what is under way."""
-    if status.run:
-        return status.run.id
-    return watch_id(status.former.run) if status.former else None

@@ -8,6 +8,7 @@ from fairway.core.rollout.conditions import conditions
 from fairway.core.rollout.deadlines import pull_deadline, ready_deadline, ready_seconds
 from fairway.core.rollout.effective import effective
 from fairway.core.rollout.progress import step_ends
+from fairway.core.rollout.regression import analysed
 from fairway.core.rollout.situation import Situation
 from fairway.core.rollout.waiting import pause_reason
 from fairway.core.showing import verdict_status
@@ -77,11 +78,12 @@ def _verdict(s: Situation, *, moved: bool) -> VerdictStatus | None:
 
 
 def _checkpoint(s: Situation, *, moved: bool) -> str | None:
-    watched = s.status.run is not None or s.status.former is not None
-    if not watched:
+    about = analysed(s.status)
+    if about is None:
         return None
-    fresh = s.reading is not None and s.status.run is not None and s.reading.run == s.status.run.id
-    return s.reading.checkpoint if s.reading and fresh and _due(s, s.reading, moved=moved) else s.status.evidence
+    if s.reading is not None and s.reading.run == about and _due(s, s.reading, moved=moved):
+        return s.reading.checkpoint
+    return s.status.evidence
 
 
 def _waiting(s: Situation) -> Run | None:
