@@ -97,13 +97,17 @@ def _metrics(s: Situation, status: Status) -> Raw:
         return _preflight(s.preflight)
     verdict = status.verdict
     if verdict is None or not (status.run or status.former):
-        # Nothing is asked between runs: what was last known stays.
+        # Nothing is asked between runs: what was last known stays, but for what only a comparison shows.
+        if old and old.reason == "SharedDegradation":
+            return _MEASURED
         return ("MetricsReady", old.status, old.reason, old.message) if old else _NOT_ASKED
+    if verdict.state == "SharedDegradation":
+        return "MetricsReady", "True", "SharedDegradation", verdict.message
     if verdict.state in ("NoData", "ProviderError", "SampleRatioMismatch"):
         return "MetricsReady", "False", verdict.cause or verdict.state, verdict.message
     if verdict.state == "NoTraffic":
         return "MetricsReady", "Unknown", "NoTraffic", "no request has been counted yet"
-    return "MetricsReady", "True", "Measured", "the objectives are measured"
+    return _MEASURED
 
 
 def _preflight(reading: Reading) -> Raw:
@@ -111,9 +115,10 @@ def _preflight(reading: Reading) -> Raw:
         return "MetricsReady", "False", reading.cause or reading.state, reading.message
     if not reading.measured:
         return "MetricsReady", "Unknown", "NoTraffic", "the series are there, but no request has been counted yet"
-    return "MetricsReady", "True", "Measured", "the objectives are measured"
+    return _MEASURED
 
 
+_MEASURED: Raw = ("MetricsReady", "True", "Measured", "the objectives are measured")
 _NOT_ASKED: Raw = ("MetricsReady", "Unknown", "NotAsked", "the objectives have not been asked for yet")
 
 
