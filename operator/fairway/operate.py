@@ -144,7 +144,7 @@ def _runtime(parts: Parts, clock: SteadyClock, queue: WorkQueue, analysis: Analy
             ),
         ),
         decided=metrics.decided,
-        stuck=metrics.fleet.hold,
+        stuck=metrics.stuck,
         gone=metrics.forget,
     )
     return Runtime(

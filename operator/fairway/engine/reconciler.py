@@ -36,10 +36,10 @@ class Reconciler:
         clock: Clock,
         defaults: Defaults,
         decided: Callable[[Key, Situation, Decision], None] = lambda _key, _situation, _decision: None,
-        stuck: Callable[[Key, Status], None] = lambda _key, _status: None,
+        stuck: Callable[[Key, Status, Event | None], None] = lambda _key, _status, _event: None,
         gone: Callable[[Key], None] = lambda _key: None,
     ) -> None:
-        """``decided`` hears of every decision, ``stuck`` of every spec that none can be made from."""
+        """``decided`` hears of every decision, ``stuck`` of every spec that none can be made from, and what is told."""
         self._cluster = cluster
         self._store = store
         self._recorder = recorder
@@ -135,17 +135,18 @@ class Reconciler:
         return None
 
     async def _refuse(self, model: Manifest, status: Status, error: ValidationError | Unresolved) -> None:
-        self._analysis.forget((model["metadata"]["namespace"], model["metadata"]["name"]))  # nobody decides by it
+        key = model["metadata"]["namespace"], model["metadata"]["name"]
+        self._analysis.forget(key)  # nobody decides by it
         reason, message = _why(error)
         generation = model["metadata"].get("generation", 0)
         told = refused(status, generation=generation, reason=reason, message=message, now=self._clock.now())
         known = {(c.type, c.reason, c.message) for c in status.conditions}
         stored = await self._record(model, told)
-        if ("Stalled", reason, message) not in known:
-            event = Event(reason, message, warning=True)
+        event = None if ("Stalled", reason, message) in known else Event(reason, message, warning=True)
+        if event:
             audit_event(stored, event)
             self._event(stored, event)
-        self._stuck((model["metadata"]["namespace"], model["metadata"]["name"]), told)
+        self._stuck(key, told, event)
 
 
 def _why(error: ValidationError | Unresolved) -> tuple[str, str]:
