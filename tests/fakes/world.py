@@ -106,7 +106,7 @@ class World(Controllers):
                 fetch_image="registry.example/fairway:0",
                 policy=self.policy,
             ),
-            stuck=lambda *told: self.stuck(*told),
+            stuck=self.stuck,
         )
         for manifest in self.objects.values():
             self.store.put(manifest)
