@@ -118,7 +118,7 @@ async def _lead(parts: Parts) -> None:
     clock = SteadyClock()
     queue = WorkQueue(clock)
     parts.metrics.queue.set_function(lambda: len(queue))
-    analysis = Analysis(_endpoints(parts), clock, queue.add, scoped=promql.scoped)
+    analysis = Analysis(_endpoints(parts), clock, queue.add, scoped=promql.scoped, forgiving=True)
     runtime = _runtime(parts, clock, queue, analysis)
     settings = parts.settings
 

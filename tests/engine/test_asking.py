@@ -256,7 +256,7 @@ async def test_one_question_that_gets_lost_is_no_news_and_two_in_a_row_are():
 
 @pytest.mark.parametrize("more", [{"objectives": (ERRORS,)}, {"objectives": (), "queries": (DRIFT,)}])
 async def test_a_fault_of_our_own_neither_ends_the_lane_nor_silences_an_objective(caplog, more):
-    lab = Lab(*pods())
+    lab = Lab(*pods(), forgiving=True)
     lab.world.numbers = lambda _: [0.1]
     lab.world.failure = UnicodeEncodeError("ascii", "hunter2", 0, 1, "ordinal not in range")
     lab.analysis.ask(question(**more))
@@ -271,7 +271,7 @@ async def test_a_fault_of_our_own_neither_ends_the_lane_nor_silences_an_objectiv
 
 
 async def test_an_answer_that_breaks_the_count_of_one_model_is_no_trouble_of_others(monkeypatch):
-    lab = Lab(*pods(), *pods("other"))
+    lab = Lab(*pods(), *pods("other"), forgiving=True)
     take = Track.take
 
     def broken(track, asked, sides, now):
@@ -285,6 +285,14 @@ async def test_an_answer_that_breaks_the_count_of_one_model_is_no_trouble_of_oth
     await lab.until(SINCE + 20)
     assert lab.state() == "ProviderError"
     assert lab.state(("ml", "other")) == "Undecided"
+
+
+async def test_a_replay_ends_with_an_unexpected_exception():
+    lab = Lab(*pods())
+    lab.world.failure = ZeroDivisionError()
+    lab.analysis.ask(question())
+    with pytest.raises(ZeroDivisionError):
+        await lab.until(SINCE + 12)
 
 
 async def test_a_provider_that_fails_is_asked_less_and_less_often():

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from fairway.core.errors import Unresolved
+from fairway.engine.gather import Defaults, Gatherer
 from tests.engine.test_commands import HELD
 from tests.engine.test_decisions import by_runtime, runtime
 from tests.engine.test_rollout import BAD, serving, spec
@@ -194,3 +196,11 @@ async def test_of_a_spec_that_cannot_be_read_nothing_is_asked(world: World) -> N
     world.kubectl_apply(spec("no version"))
     await world.wait(5)
     assert KEY not in world.analysis.asked
+
+
+async def test_who_only_looks_ahead_is_told_of_a_spec_that_cannot_be_resolved(world: World) -> None:
+    await interrupted(world)
+    analysis: Any = world.analysis
+    gatherer = Gatherer(world.store, analysis, world, Defaults())
+    with pytest.raises(Unresolved, match="there is no ModelRuntime 'gone'"):
+        gatherer.gather(world.model(), world.status(), None)

@@ -44,7 +44,7 @@ class _Lane:
 class Analysis:
     """Answers questions with readings. Queries per minute do not grow with idle models: only open runs are asked."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what differs between the operator, a replay and a test
         self,
         endpoints: Sequence[Endpoint],
         clock: Clock,
@@ -52,7 +52,10 @@ class Analysis:
         *,
         scoped: Scoped = lambda promql, _namespace: promql,
         pause: Pause | None = None,
+        forgiving: bool = False,
     ) -> None:
+        """``forgiving`` keeps an unexpected exception to the objective that it befell; a replay wants it raised."""
+        self._forgiving = forgiving
         self._endpoints = {endpoint.name: endpoint for endpoint in endpoints}
         self._default = endpoints[0].name if endpoints else None
         self._clock = clock
@@ -66,7 +69,9 @@ class Analysis:
 
     def _add_lanes(self, endpoint: Endpoint, scoped: Scoped) -> None:
         name = endpoint.name
-        counting = Counting(endpoint, self._clock, lambda: self._tracks(name), self._conclude)
+        counting = Counting(
+            endpoint, self._clock, lambda: self._tracks(name), self._conclude, forgiving=self._forgiving
+        )
         querying = Querying(endpoint, self._clock, lambda: self._gauges(name), self._conclude, scoped)
         asking = _Lane(querying)
         querying.wake = asking.woken.set

@@ -46,11 +46,15 @@ class Counting:
         clock: Clock,
         tracks: Callable[[], Iterable[Pair]],
         concluded: Callable[[Open, bool], None],
+        *,
+        forgiving: bool = False,
     ) -> None:
+        """``forgiving`` ones log an unexpected exception and go on."""
         self._endpoint = endpoint
         self._clock = clock
         self._tracks = tracks
         self._concluded = concluded
+        self._forgiving = forgiving
         self._paces: dict[_Group, _Pace] = {}
 
     async def poll(self) -> None:
@@ -103,7 +107,9 @@ class Counting:
                 trouble = Trouble("ProviderError", f"the metrics provider: {error}")
                 track.fail(track.objective.name, known.question, trouble, self._clock.now())
                 self._concluded(known, False)
-        except Exception as error:  # noqa: BLE001  told by stumble
+        except Exception as error:
+            if not self._forgiving:
+                raise
             for known, track in pairs:
                 track.stumble(error, track.objective.name, known.question, self._clock.now())
                 self._concluded(known, False)
@@ -118,7 +124,9 @@ class Counting:
         grew = False
         try:
             grew = track.take(known.question, sides, self._clock.now())
-        except Exception as error:  # noqa: BLE001  told by stumble
+        except Exception as error:
+            if not self._forgiving:
+                raise
             track.stumble(error, track.objective.name, known.question, self._clock.now())
         self._concluded(known, grew)
 

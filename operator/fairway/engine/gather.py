@@ -71,13 +71,17 @@ class Gatherer:
         self._claims: dict[Key, tuple[_Mark, routing.Claim | None]] = {}
         self._runtimes: dict[str, tuple[_Mark, ModelRuntimeSpec | str]] = {}
 
-    def gather(self, model: Manifest, status: Status, blocked: str | None) -> Gathered:
-        """Read one ModelDeployment. Raises ValidationError or Unresolved for a spec that cannot be acted on."""
+    def gather(self, model: Manifest, status: Status, blocked: str | None, *, go_on: bool = False) -> Gathered:
+        """Read one ModelDeployment. Raises ValidationError or Unresolved for a spec that cannot be acted on.
+
+        With ``go_on`` a spec that cannot be resolved is no end while anything runs: a candidate that breaks in mid-run
+        has to be taken out all the same. What runs is the target then, and the situation says why.
+        """
         meta = model["metadata"]
         owner = Owner(meta["namespace"], meta["name"], meta["uid"])
         spec = ModelDeploymentSpec.model_validate(model["spec"])
         observed = observe(owner.name, self._store.children(owner.uid), blocked)
-        asked = self._target(owner, spec, status, observed)
+        asked = self._target(owner, spec, status, observed, go_on=go_on)
         record = asked.record
         observed = replace(observed, records={**observed.records, record.revision: record})
         gateway = routing.routed_by(spec, self._defaults.gateway)
@@ -107,12 +111,10 @@ class Gatherer:
         routable = trouble is None or observed.route is not None
         return Gathered(model, owner, situation, Routing(gateway, routable))
 
-    def _target(self, owner: Owner, spec: ModelDeploymentSpec, status: Status, observed: Observed) -> _Asked:
-        """Return the revision asked for. Raises Unresolved where none can be made and nothing is there to go on with.
-
-        A spec that cannot be resolved must not end the care for what runs: a candidate that breaks in mid-run has to
-        be taken out all the same.
-        """
+    def _target(
+        self, owner: Owner, spec: ModelDeploymentSpec, status: Status, observed: Observed, *, go_on: bool
+    ) -> _Asked:
+        """Return the revision asked for. Raises Unresolved where none can be made, and nothing is to go on."""
         known = find_record(spec, owner.name, status, observed.records)
         try:
             chosen = runtimes.choose(spec, *self._read_runtimes())
@@ -120,7 +122,7 @@ class Gatherer:
         except Unresolved as error:
             if known is not None:
                 return _Asked(known, runtime=spec.runtime.name)  # what is recorded runs without its ModelRuntime
-            current = _current(status, observed)
+            current = _current(status, observed) if go_on else None
             if current is None:
                 raise
             return _Asked(current, unresolved=Problem(error.reason, error.message))

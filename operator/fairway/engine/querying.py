@@ -68,7 +68,7 @@ class Querying:
     async def _ask(self, known: Open, gauge: Gauge) -> None:
         try:
             await self._answer(known, gauge)
-        except Exception as error:  # noqa: BLE001  told by stumble
+        except Exception as error:  # noqa: BLE001  told by stumble; nobody waits for this task to fail
             gauge.stumble(error, gauge.plan.name, known.question, self._clock.now())
         self._concluded(known, True)
 

@@ -65,7 +65,7 @@ class Reconciler:
             return None
         status = Status.model_validate(model.get("status") or {})
         try:
-            gathered = self._gatherer.gather(model, status, self._blocked.get(key))
+            gathered = self._gatherer.gather(model, status, self._blocked.get(key), go_on=True)
         except (ValidationError, Unresolved) as error:
             await self._refuse(model, status, error)
             return None
