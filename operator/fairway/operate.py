@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,12 +46,19 @@ class Parts:
     metrics: telemetry.Metrics
     elector: lease.Elector
     voices: Voices
+    sources: Mapping[str, prometheus.Prometheus]
 
 
 async def operate(settings: configuration.Settings) -> int:
-    """Run the operator until a signal or a lost lease; return the exit code."""
+    """Run the operator until a signal or a lost lease; return the exit code, 2 for settings that cannot be used."""
     logs.log_to_stderr(settings.log_level)
     metrics = telemetry.Metrics()
+    try:
+        notifier = notify.Notifier(_channels(settings), counted=metrics.notified)
+        sources = {each.name: _source(each, metrics) for each in settings.providers}
+    except ValueError as error:
+        log.error("the settings cannot be used: %s", error)  # noqa: TRY400  its words say it all
+        return 2
     client = await api.connect()
     plain = api.KubernetesCluster(client, called=metrics.api_call)
     elector = lease.Elector(
@@ -66,9 +73,9 @@ async def operate(settings: configuration.Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     events = recorder.EventRecorder(plain, instance=settings.pod_name)
-    voices = Voices((events, notify.Notifier(_channels(settings), counted=metrics.notified)))
+    voices = Voices((events, notifier))
     writers = [asyncio.create_task(voice.write()) for voice in voices.all]
-    parts = Parts(settings, client, metrics, elector, voices)
+    parts = Parts(settings, client, metrics, elector, voices, sources)
     try:
         return await _until(stop, lambda: _lead(parts))
     finally:
@@ -79,6 +86,7 @@ async def operate(settings: configuration.Settings) -> int:
         await elector.release()
         metrics.leader.set(0)
         await probes.cleanup()
+        await asyncio.gather(*(source.close() for source in sources.values()))
         await client.close()
 
 
@@ -111,7 +119,7 @@ async def _lead(parts: Parts) -> None:
     clock = SteadyClock()
     queue = WorkQueue(clock)
     parts.metrics.queue.set_function(lambda: len(queue))
-    analysis = Analysis(_endpoints(parts), clock, queue.add, scoped=promql.scoped)
+    analysis = Analysis(_endpoints(parts), clock, queue.add, scoped=promql.scoped, forgiving=True)
     runtime = _runtime(parts, clock, queue, analysis)
     settings = parts.settings
 
@@ -145,7 +153,7 @@ def _runtime(parts: Parts, clock: SteadyClock, queue: WorkQueue, analysis: Analy
             ),
         ),
         decided=metrics.decided,
-        stuck=metrics.fleet.hold,
+        stuck=metrics.stuck,
         gone=metrics.forget,
     )
     return Runtime(
@@ -175,21 +183,30 @@ def _channels(settings: configuration.Settings) -> list[notify.Channel]:
     ]
 
 
+def _source(settings: configuration.NamedProvider, metrics: telemetry.Metrics) -> prometheus.Prometheus:
+    """Prepare to ask a provider. Raises ValueError, naming it, where its certificates cannot be read."""
+    auth = settings.basic_auth
+    try:
+        return prometheus.Prometheus(
+            settings.url,
+            credentials=prometheus.Credentials(
+                bearer_token_file=settings.bearer_token_file,
+                username=auth.username if auth else None,
+                password_file=auth.password_file if auth else None,
+            ),
+            ca_file=settings.ca_file,
+            headers=settings.headers or {},
+            asked=partial(metrics.asked, settings.name),
+        )
+    except ValueError as error:
+        raise ValueError(f"the metrics provider {settings.name!r}: {error}") from None
+
+
 def _endpoints(parts: Parts) -> list[Endpoint]:
     return [
         Endpoint(
             name=each.name,
-            source=prometheus.Prometheus(
-                each.url,
-                credentials=prometheus.Credentials(
-                    bearer_token_file=each.bearer_token_file,
-                    username=each.basic_auth.username if each.basic_auth else None,
-                    password_file=each.basic_auth.password_file if each.basic_auth else None,
-                ),
-                ca_file=each.ca_file,
-                headers=each.headers or {},
-                asked=partial(parts.metrics.asked, each.name),
-            ),
+            source=parts.sources[each.name],
             scrape_interval=each.scrape_interval,
             revision_label=each.revision_label,
         )

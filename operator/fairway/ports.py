@@ -37,8 +37,13 @@ class ClusterError(Exception):
 
     @property
     def temporary(self) -> bool:
-        """Worth trying again without any change."""
-        return self.status in (0, 408, 409, 429) or self.status >= 500  # noqa: PLR2004
+        """Tried again and most likely over: nobody needs to hear of it. A broken webhook's 5xx lasts until told."""
+        return self.conflict or self.status in (0, 404, 408, 429)
+
+    @property
+    def ending(self) -> bool:
+        """The namespace is being deleted: nothing is created in it any more, and trying again is pointless."""
+        return self.reason == "NamespaceTerminating"
 
 
 class Cluster(Protocol):

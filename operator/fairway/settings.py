@@ -142,9 +142,7 @@ class Settings(Api):
     @field_validator("notifications")
     @classmethod
     def _different_names(cls, given: tuple[NotificationSettings, ...]) -> tuple[NotificationSettings, ...]:
-        names = [each.name for each in given]
-        if len(set(names)) < len(names):
-            raise ValueError("two notifications have the same name")
+        require_distinct((each.name for each in given), "names of notifications")
         return given
 
     @property
@@ -173,10 +171,19 @@ class Settings(Api):
         return self
 
 
+def _why(error: yaml.YAMLError) -> str:
+    """Say what is wrong and where, without the line itself or a word of it: a secret may be in it."""
+    problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
+    if not problem or not mark:
+        return type(error).__name__
+    words = re.sub(r"'[^']{2,}'|\"[^\"]{2,}\"", "'...'", problem)
+    return f"line {mark.line + 1}: {words}"
+
+
 def load(path: Path | None) -> Settings:
     """Read the configuration file. Raises ValueError with the field's path."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) if path else {}
     except yaml.YAMLError as error:
-        raise ValueError(f"not YAML: {error}") from None
+        raise ValueError(f"not YAML: {_why(error)}") from None
     return Settings.model_validate(content or {})

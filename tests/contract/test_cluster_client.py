@@ -295,9 +295,46 @@ async def test_a_lasting_trouble_is_an_error_after_four_tries(cluster, server, w
     server.answers(trouble)
     with pytest.raises(ClusterError) as caught:
         await cluster.list("pods", "v1", None, "")
-    assert caught.value.temporary
+    assert caught.value.status in (0, 429, 500, 502, 503, 504)
     assert waits == [0.2, 0.4, 0.8]
     assert "oops" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("details", "ending"),
+    [
+        ({"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]}, True),
+        ({"causes": [{"reason": "FieldValueInvalid"}, "stranger"]}, False),
+        ({"causes": None}, False),
+        ("stranger", False),
+        (None, False),
+    ],
+)
+async def test_a_namespace_that_is_being_deleted_is_told_from_a_lack_of_rights(cluster, server, details, ending):
+    refusal = {"kind": "Status", "code": 403, "reason": "Forbidden", "message": "no", "details": details}
+    server.answers(document(refusal, status=403))
+    with pytest.raises(ClusterError) as caught:
+        await cluster.create(manifest())
+    assert (caught.value.ending, caught.value.status, caught.value.message) == (ending, 403, "no")
+    assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "temporary"),
+    [
+        (0, "Unreachable", True),
+        (404, "NotFound", True),
+        (408, "Timeout", True),
+        (409, "Conflict", True),
+        (409, "NameTaken", False),
+        (429, "TooManyRequests", True),
+        (403, "Forbidden", False),
+        (422, "Invalid", False),
+        (500, "InternalError", False),
+    ],
+)
+def test_what_passes_by_itself_is_told_from_what_lasts(status, reason, temporary):
+    assert ClusterError(status, reason, "in words").temporary == temporary
 
 
 @pytest.mark.parametrize(("asked", "waited"), [("1", 1.0), ("3", 3.0), ("86400", 5.0), ("0", 0.2), ("soon", 0.2)])

@@ -310,3 +310,11 @@ async def test_a_notice_that_cannot_be_written_does_not_end_the_others(receiver:
     await desk.done()
     assert desk.counts == {("bus", "failed"): 1, ("bus", "sent"): 1}
     assert len(receiver.got) == 1
+
+
+async def test_certificates_that_cannot_be_read_are_named_with_their_channel(tmp_path: Path) -> None:
+    nothing = tmp_path / "ca.crt"
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"the notification 'bus': caFile: .* cannot be read, or holds no cert"):
+            Notifier([Channel("bus", "https://bus.example", ca_file=str(nothing))])
+        nothing.write_text("no certificate")

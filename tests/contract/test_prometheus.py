@@ -312,6 +312,38 @@ async def test_few_questions_are_under_way_at_once_and_waiting_for_a_turn_takes_
     assert most == prometheus.MAX_CONNECTIONS
 
 
+async def test_slow_queries_of_model_owners_leave_turns_for_the_counts(fake):
+    """Given more slow queries than there are turns, then counts are answered before any of them is."""
+    held = asyncio.Event()
+
+    async def answer(request):
+        if "slow" in (await request.post())["query"]:
+            await held.wait()
+            return await document({"status": "success", "data": {"resultType": "vector", "result": []}})(request)
+        return await GOOD(request)
+
+    fake.answer = answer
+    source = Prometheus(fake.url)
+    slow = [asyncio.ensure_future(source.query("slow()")) for _ in range(2 * prometheus.MAX_CONNECTIONS)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(2):
+        await source.raw([ERRORS], 90.0)
+    assert not any(query.done() for query in slow)
+    held.set()
+    assert await asyncio.gather(*slow) == [[]] * len(slow)
+    await source.close()
+
+
+@pytest.mark.parametrize("token", ["schlüssel", "ключ"])
+async def test_a_token_that_no_header_can_hold_is_an_error_that_does_not_quote_it(fake, tmp_path, token):
+    file = tmp_path / "token"
+    file.write_text(token, encoding="utf-8")
+    error = await failure(fake, GOOD, credentials=Credentials(bearer_token_file=str(file)))
+    assert "the bearer token file holds more than" in str(error)
+    assert token not in str(error)
+    assert fake.requests == []
+
+
 async def test_a_refused_connection_is_an_error_without_the_address():
     source = Prometheus("http://user:hunter2@127.0.0.1:9")
     with pytest.raises(MetricsError) as caught:

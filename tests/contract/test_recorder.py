@@ -159,6 +159,46 @@ async def test_a_refused_event_is_logged_and_the_next_one_written(recorder, api,
     assert "an event was not written" in warning.message
 
 
+async def test_an_unexpected_error_ends_neither_the_writer_nor_the_other_events(recorder, api, caplog):
+    api.failing = [RuntimeError("the session is closed")]
+    say(recorder, "lost")
+    say(recorder, "kept")
+    for _ in range(5):
+        await asyncio.sleep(0)  # the writer alone
+    assert api.messages == ["kept"]
+    assert "an event was not written" in caplog.text
+
+
+async def test_the_event_that_is_being_written_when_the_writer_is_stopped_is_not_lost(api, clock):
+    recorder = EventRecorder(api, instance="fairway-7d9f5c-x2kqp")
+    writer = asyncio.ensure_future(recorder.write())
+    api.hangs = True
+    say(recorder, "first")
+    say(recorder, "second")
+    await asyncio.sleep(0)
+    writer.cancel()
+    await asyncio.gather(writer, return_exceptions=True)
+    api.hangs = False
+    await recorder.drain(1.0)
+    assert api.messages == ["first", "second"]
+
+
+async def test_an_event_that_was_written_although_nobody_heard_is_no_news(recorder, api, caplog):
+    api.failing = [ClusterError(409, "AlreadyExists", "events already exists")]
+    say(recorder)
+    await written(recorder)
+    assert caplog.records == []
+
+
+async def test_a_namespace_that_is_being_deleted_takes_no_events_and_that_is_no_news(recorder, api, caplog):
+    caplog.set_level(logging.DEBUG)
+    api.failing = [ClusterError(403, "NamespaceTerminating", "namespace ml is being terminated")]
+    say(recorder)
+    await written(recorder)
+    (line,) = [record for record in caplog.records if "an event was not written" in record.message]
+    assert line.levelno == logging.DEBUG
+
+
 async def test_a_huge_message_is_cut_to_what_the_api_server_takes(recorder, api):
     say(recorder, "x" * 100_000)
     await written(recorder)

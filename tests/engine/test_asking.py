@@ -8,6 +8,7 @@ import pytest
 
 from fairway.core.verdict import ObjectivePlan, QueryPlan, Question, SeriesMatcher
 from fairway.engine.analysis import Analysis
+from fairway.engine.track import Track
 from fairway.ports import Endpoint, MetricsError, QueryRefusedError, TooLargeError
 from tests.fakes.prometheus import Clock, Pod, World
 
@@ -171,6 +172,27 @@ async def test_chunks_become_as_small_as_answers_must_be_and_grow_again():
     assert len(lab.world.asked) - before <= 13
 
 
+async def test_a_query_that_the_provider_refuses_is_halved_down_to_the_one_model_that_is_to_blame():
+    names = [f"m{i}" for i in range(8)]
+    lab = Lab(*(pod for name in names for pod in pods(name)))
+    answer = lab.world.raw
+
+    async def raw(selectors, window):
+        found = await answer(selectors, window)
+        if "m3-" in str(selectors[0].matchers):
+            raise QueryRefusedError("HTTP 400: the provider refuses the query")
+        return found
+
+    lab.world.raw = raw
+    for name in names:
+        lab.analysis.ask(question(name))
+    await lab.until(SINCE + 20)
+    reading = lab.reading(("ml", "m3"))
+    assert (reading.state, reading.cause) == ("NoData", "InvalidQuery")
+    assert "the provider refuses its matchers of requests_total" in reading.message
+    assert {lab.state(("ml", name)) for name in names if name != "m3"} == {"Undecided"}
+
+
 # --- S29: providers that fail ---------------------------------------------------------------------------------------
 
 
@@ -234,6 +256,47 @@ async def test_one_question_that_gets_lost_is_no_news_and_two_in_a_row_are():
     lab.world.failure = None
     await lab.until(lab.clock.time + 6)
     assert lab.state() == "Undecided"
+
+
+@pytest.mark.parametrize("more", [{"objectives": (ERRORS,)}, {"objectives": (), "queries": (DRIFT,)}])
+async def test_a_fault_of_our_own_neither_ends_the_lane_nor_silences_an_objective(caplog, more):
+    lab = Lab(*pods(), forgiving=True)
+    lab.world.numbers = lambda _: [0.1]
+    lab.world.failure = UnicodeEncodeError("ascii", "hunter2", 0, 1, "ordinal not in range")
+    lab.analysis.ask(question(**more))
+    await lab.until(SINCE + 12)
+    assert lab.state() == "ProviderError"
+    assert "unexpected error" in lab.reading().message
+    assert "Traceback" in caplog.text
+    # when it is over
+    lab.world.failure = None
+    await lab.until(lab.clock.time + 25)
+    assert lab.state() in ("Undecided", "Healthy")
+
+
+async def test_an_answer_that_breaks_the_count_of_one_model_is_no_trouble_of_others(monkeypatch):
+    lab = Lab(*pods(), *pods("other"), forgiving=True)
+    take = Track.take
+
+    def broken(track, asked, sides, now):
+        if asked.key == KEY:
+            raise ZeroDivisionError
+        return take(track, asked, sides, now)
+
+    monkeypatch.setattr(Track, "take", broken)
+    for name in ("churn", "other"):
+        lab.analysis.ask(question(name))
+    await lab.until(SINCE + 20)
+    assert lab.state() == "ProviderError"
+    assert lab.state(("ml", "other")) == "Undecided"
+
+
+async def test_a_replay_ends_with_an_unexpected_exception():
+    lab = Lab(*pods())
+    lab.world.failure = ZeroDivisionError()
+    lab.analysis.ask(question())
+    with pytest.raises(ZeroDivisionError):
+        await lab.until(SINCE + 12)
 
 
 async def test_a_provider_that_fails_is_asked_less_and_less_often():
@@ -327,6 +390,24 @@ async def test_a_regression_by_a_query_stays_while_the_run_is_paused():
     lab.world.numbers = lambda _: [0.0]
     await lab.until(SINCE + 60)
     assert lab.state() == "Regressed"
+
+
+@pytest.mark.parametrize("objectives", [(), (ERRORS,)])
+async def test_a_regression_by_a_query_stays_when_the_operator_starts_anew(objectives):
+    first = Lab(*pods())
+    first.world.numbers = lambda _: [1.0]
+    first.analysis.ask(question(objectives=objectives, queries=(DRIFT,)))
+    await first.until(SINCE + 20)
+    stored = first.reading().checkpoint
+    second = Lab(*pods(), now=SINCE + 30)
+    second.world.numbers = lambda _: [0.0]
+    second.analysis.ask(question(objectives=objectives, queries=(DRIFT,), checkpoint=stored))
+    await second.until(SINCE + 60)
+    assert second.state() == "Regressed"
+    # given that the query is another one, then it is judged by its own answers
+    second.analysis.ask(question(objectives=objectives, queries=(replace(DRIFT, below=0.3),), checkpoint=stored))
+    await second.until(SINCE + 90)
+    assert second.state() != "Regressed"
 
 
 @pytest.mark.parametrize(

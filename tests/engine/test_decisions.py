@@ -21,7 +21,7 @@ def world() -> World:
 
 
 def runtime(port: int) -> dict[str, Any]:
-    meta = {"name": "mlserver", "uid": "mrt"}
+    meta = {"name": "mlserver", "uid": "mrt", "generation": port}
     return {"kind": "ModelRuntime", "metadata": meta, "spec": {"image": "registry.example/mlserver:1", "port": port}}
 
 

@@ -8,9 +8,10 @@ import pytest
 from fairway.adapters.promql import scoped
 from fairway.core.providers import Provider, Providers
 from fairway.core.verdict import ObjectiveReading, Reading
+from fairway.ports import ClusterError
 from tests.engine.test_rollout import serving, spec
 from tests.fakes.apiserver import NAMESPACE
-from tests.fakes.world import World
+from tests.fakes.world import Fault, World
 
 KEY = (NAMESPACE, "churn")
 COUNTED = ObjectiveReading("errors", "Healthy", "1%", requests=5)
@@ -64,6 +65,19 @@ async def test_the_first_version_is_looked_at_once_it_is_ready_and_then_each_hou
     assert 3600 <= await seconds_until_asked(world) <= 4500
     await answer(world, "Healthy", COUNTED)
     assert world.writes[writes:] == []
+
+
+async def test_an_answer_is_not_lost_with_a_write_that_fails(world: World) -> None:
+    await serving(world)
+    question = world.analysis.asked[KEY]
+    world.analysis.readings[KEY] = Reading(question.run, "Healthy", world.time, objectives=(COUNTED,))
+    world.faults = [Fault("refuse", error=ClusterError(409, "Conflict", "the object has been modified"))]
+    with pytest.raises(ClusterError):
+        await world.reconciler.reconcile(KEY)
+    assert asked(world)
+    await world.reconciler.reconcile(KEY)
+    assert ready(world) == ("True", "Measured")
+    assert not asked(world)
 
 
 async def test_another_objective_is_looked_at_at_once(world: World) -> None:

@@ -126,13 +126,17 @@ async def test_the_delay_counts_from_the_last_request(world: World, kind: str) -
 async def test_the_former_revision_shrinks_after_the_delay_and_only_then(world: World) -> None:
     await serving(world)
     world.kubectl_apply(spec("1.1.0", steps=[], watch={"for": "10m", "keep": "50%"}))
+    written: list[float] = []
+    world.watchers.append(lambda write: written.append(write.time) if write.kind == "HTTPRoute" else None)
     world.refuse = {"HTTPRoute": UNREACHABLE}
     await world.live(20)
     world.refuse = {}
-    await world.live(40)
+    while not written:
+        await world.live(1)
     assert world.weights() == {"1.1.0": 100}
+    await world.live(28)
     assert len(world.pods("1.0.0")) == 4
-    await world.live(40)
+    await world.live(10)
     assert len(world.pods("1.0.0")) == 2
 
 

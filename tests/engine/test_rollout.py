@@ -180,6 +180,30 @@ async def test_s24_a_breach_in_the_watch_window_returns_without_waiting(world: W
     assert world.pods("1.1.0") == []
 
 
+async def test_evidence_of_the_watch_window_survives_a_restart(world: World) -> None:
+    await serving(world)
+    world.kubectl_apply(spec("1.1.0", steps=[], watch={"for": "10m"}))
+    await world.wait(10)
+    assert world.weights() == {"1.1.0": 100}
+    world.say("Undecided", checkpoint="what was seen")
+    await world.settle()
+    assert world.status().evidence == "what was seen"
+    # given a newer reading, then it is written with the numbers, and not more often
+    world.say("Undecided", checkpoint="what was seen since")
+    await world.settle()
+    assert world.status().evidence == "what was seen"
+    world.time += 30
+    world.say("Undecided", checkpoint="what was seen since")
+    await world.settle()
+    assert world.status().evidence == "what was seen since"
+    world.analysis.asked.clear()
+    world.restart()
+    await world.settle()
+    assert world.analysis.asked["ml", "churn"].checkpoint == "what was seen since"
+    await world.wait(600)
+    assert (world.status().former, world.status().evidence) == (None, None)
+
+
 async def test_s12_and_s13_another_version_supersedes_from_step_one(world: World) -> None:
     await serving(world)
     world.kubectl_apply(spec("1.1.0"))

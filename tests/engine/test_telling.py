@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fairway.adapters.logs import JsonFormatter
+from fairway.core.rollout.situation import Policy
 from fairway.core.verdict import ObjectiveReading
 from tests.fakes.world import World
 
@@ -89,6 +90,25 @@ async def test_the_audit_trail_has_each_decision_and_each_command(
     assert out["message"] == world.events[-1][1]
 
 
+@pytest.mark.parametrize("verified", [True, False])
+async def test_the_trail_says_whether_the_name_in_an_approval_was_verified(
+    world: World, caplog: pytest.LogCaptureFixture, verified: bool
+) -> None:
+    caplog.set_level(logging.INFO, logger="fairway.audit")
+    world.kubectl_apply(spec("1.0.0"))
+    await world.wait(10)
+    world.policy = Policy(verified=verified)
+    world.restart()
+    world.kubectl_apply(spec("1.1.0", rollout={"steps": [{"weight": 20, "for": "0s"}, {"approval": "risk"}]}))
+    await world.wait(5)
+    world.say("Healthy")
+    await world.wait(5)
+    world.command("approve", "run-2/risk by ann: fine")
+    await world.wait(5)
+    (command,) = [line for line in lines(caplog) if line["audit"] == "command"]
+    assert (command["by"], command["verified"], command["why"]) == ("ann", verified, "fine")
+
+
 async def test_a_command_says_which_program_gave_it_and_when(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="fairway.audit")
     world.kubectl_apply(spec("1.0.0"))
@@ -128,3 +148,29 @@ async def test_every_command_is_in_the_trail_once(world: World, caplog: pytest.L
     await world.wait(60)
     commands = [(line["command"], line["value"]) for line in lines(caplog) if line["audit"] == "command"]
     assert commands == [("abort", "run-2"), ("retry", "run-2")]
+
+
+async def test_a_spec_that_no_decision_can_be_made_from_is_counted_once(world: World) -> None:
+    told: list[str | None] = []
+    world.stuck = lambda _key, _status, event: told.append(event and event.reason)
+    world.restart()
+    world.kubectl_apply(spec("not a version"))
+    await world.once()
+    await world.once()
+    assert told == ["InvalidSpec", None]
+
+
+async def test_a_degradation_that_is_shared_shows_in_the_condition_while_it_lasts(world: World) -> None:
+    world.kubectl_apply(spec("1.0.0"))
+    await world.wait(10)
+    world.kubectl_apply(spec("1.1.0"))
+    await world.wait(5)
+    world.say("SharedDegradation", message="errors: over the limit, 5% vs 5% stable")
+    await world.settle()
+    assert world.condition("MetricsReady") == ("True", "SharedDegradation")
+    said = next(c.message for c in world.status().conditions if c.type == "MetricsReady")
+    assert said == "errors: over the limit, 5% vs 5% stable"
+    # when the run ends, then nobody compares any more
+    world.command("abort", "run-2")
+    await world.settle()
+    assert world.condition("MetricsReady") == ("True", "Measured")

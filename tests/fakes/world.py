@@ -8,6 +8,7 @@ happened, or at the time that it asked to be woken.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from fairway.api.status import Status
 from fairway.api.types import format_time
 from fairway.core import names
 from fairway.core.providers import Providers
-from fairway.core.rollout.situation import Policy
+from fairway.core.rollout.situation import Event, Policy
 from fairway.core.verdict import Key, Question, Reading
 from fairway.engine.gather import Defaults
 from fairway.engine.reconciler import Reconciler
@@ -77,6 +78,8 @@ class World(Controllers):
         super().__post_init__()
         self.analysis = FakeAnalysis()
         self.providers: Providers | None = None
+        self.policy = Policy()
+        self.stuck: Callable[[Key, Status, Event | None], None] = lambda _key, _status, _event: None
         self.errors: list[ClusterError] = []
         self._keep(GATEWAY)
         self.restart()
@@ -101,8 +104,9 @@ class World(Controllers):
                 gateway=None,
                 providers=self.providers,
                 fetch_image="registry.example/fairway:0",
-                policy=Policy(),
+                policy=self.policy,
             ),
+            stuck=self.stuck,
         )
         for manifest in self.objects.values():
             self.store.put(manifest)

@@ -64,7 +64,7 @@ class RolloutMachine(RuleBasedStateMachine):
     @rule(version=moves.version)
     def bring_through(self, version: str) -> None:
         """A good version goes all the way, gates and all."""
-        self._apply(version=version, paused=None, state=None)
+        self._apply(version=version, paused=None, state=None, runtime=None)
         self.world.behaviours.pop(version, None)
         self.oracle.verdict = moves.HEALTHY
         for _ in range(3):

@@ -36,6 +36,12 @@ class EngineMachine(RolloutMachine):
         self._apply(state=state)
         self._live(seconds)
 
+    @rule(named=st.booleans(), seconds=moves.seconds)
+    def name_a_runtime(self, named: bool, seconds: int) -> None:
+        """Given the name of a ModelRuntime that is not there, then no revision can be made of the spec."""
+        self._apply(runtime={"name": "gone"} if named else None)
+        self._live(seconds)
+
     @rule(
         command=st.sampled_from(["promote", "promote-full", "abort", "retry", "rollback"]),
         about=st.sampled_from(["{before}", "run-99", "{run}; rm -rf /\n"]),

@@ -62,6 +62,8 @@ def spec(
         "rollout": dict(rollout),
         **more,
     }
+    if written["runtime"] is None:
+        written["runtime"] = {"image": f"registry.example/churn:{version}", "port": 8080, "env": ENV}
     if STEPS[steps] is not None:
         written["rollout"]["steps"] = STEPS[steps]
     if SCALINGS[scaling]:

@@ -239,7 +239,7 @@ class Referee:
             breach("rollback", f"{run['id']} goes on although its candidate is Regressed")
 
 
-_NOT_ACTED_ON = ("InvalidSpec", "RuntimeNotFound", "RuntimeIncomplete")
+_NOT_ACTED_ON = ("InvalidSpec",)
 
 
 def _without_status(model: dict[str, Any]) -> dict[str, Any]:

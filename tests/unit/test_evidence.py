@@ -364,6 +364,16 @@ def test_a_checkpoint_belongs_to_one_run_and_one_pair():
     assert checkpoint.dump(asked, {"errors": Evidence()}) is None
 
 
+def test_queries_that_have_fired_survive_a_restart_also_when_nothing_was_counted():
+    text = checkpoint.dump(ROUTED, {}, ["drift"])
+    assert text is not None
+    assert checkpoint.fired(replace(ROUTED, checkpoint=text)) == {"drift"}
+    assert checkpoint.fired(replace(ROUTED, run="r2", checkpoint=text)) == frozenset()
+    # given what an operator of before has written
+    asked, evidence = rich()
+    assert checkpoint.fired(replace(asked, checkpoint=checkpoint.dump(asked, evidence))) == frozenset()
+
+
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "null", '{"v":1}', '{"v":1,"run":"r1:b:a","o":{"e":[1,2]}}'])
 def test_what_is_no_checkpoint_starts_anew(text):
     assert checkpoint.load(replace(ASKED, checkpoint=text)) == {}

@@ -69,12 +69,16 @@ def test_a_runtime_without_the_series_says_so():
     assert "no request counter" in planned(errors, series=Series())[0].problem
     assert "no latency histogram" in planned(latency, series=Series())[0].problem
     assert "which requests failed" in planned(errors, series=counter)[0].problem
+    assert {planned(each, series=Series())[0].cause for each in (errors, latency)} == {"NoSeries"}
+    assert planned(errors, series=counter)[0].cause == "NoSeries"
 
 
 @pytest.mark.parametrize("value", ["(a+)+", "(a|b)*", ".*.*.*x", "(", r"(a)\1", "(?i)x", "a{1,999999999999}(b"])
 def test_expressions_that_could_hang_the_operator_are_refused(value):
     series = Series(requests=RequestSeries(metric="m", failure=(Matcher(label="s", op="=~", value=value),)))
-    assert "too complex" in planned({"name": "e", "errors": {"below": "1%"}}, series=series)[0].problem
+    (one,) = planned({"name": "e", "errors": {"below": "1%"}}, series=series)
+    assert "too complex" in one.problem
+    assert one.cause == "InvalidMatcher"
 
 
 @pytest.mark.parametrize(
@@ -108,10 +112,9 @@ def test_a_gateways_label_names_the_revision():
 def test_a_gateways_label_that_could_hang_the_operator_is_refused():
     matcher = {"label": "service", "value": "(x+)+$namespace-$name-$revision"}
     series = Series.model_validate({"revisionMatcher": matcher})
-    assert (
-        "revisionMatcher.value is too complex"
-        in planned({"name": "e", "errors": {"below": "1%"}}, series=series)[0].problem
-    )
+    (one,) = planned({"name": "e", "errors": {"below": "1%"}}, series=series)
+    assert "revisionMatcher.value is too complex" in one.problem
+    assert one.cause == "InvalidMatcher"
 
 
 def test_equality_may_compare_with_anything():

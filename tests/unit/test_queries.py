@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairway.adapters import promql
 from fairway.adapters.promql import scoped
 from fairway.api.runtime import GENERIC_HTTP
 from fairway.api.spec import ModelDeploymentSpec, Objective
@@ -205,3 +206,15 @@ def test_one_finite_number_is_an_answer():
     for bad in ([], [1.0, 2.0], [float("nan")], [float("-inf")]):
         with pytest.raises(QueryError):
             only(bad)
+
+
+def test_a_refusal_is_found_out_once_and_said_each_time(monkeypatch):
+    parsed = []
+    parse = promql.promql.parse
+    monkeypatch.setattr(promql.promql, "parse", lambda query: parsed.append(query) or parse(query))
+    said = set()
+    for _ in range(3):
+        with pytest.raises(QueryError) as refusal:
+            promql.scoped("sum(refused_only_here)", "ml")
+        said.add(str(refusal.value))
+    assert (len(parsed), len(said)) == (1, 1)

@@ -179,5 +179,20 @@ def test_a_record_survives_storage():
     assert Record.load("abc", record.data()) == record
 
 
+def test_a_record_of_a_newer_operator_is_read_without_what_is_new():
+    data = Record("abc", "hash", "1.0.0", {"spec": {}}).data()
+    data["series"]["requests"] |= {"sampled": True}
+    data["series"]["sizes"] = {"metric": "response_bytes"}
+    data["new"] = 1
+    assert Record.load("abc", data).series == GENERIC_HTTP
+
+
+def test_series_that_only_a_newer_operator_can_read_are_none_at_all():
+    data = Record("abc", "hash", "1.0.0", {"spec": {}}).data()
+    data["series"]["latency"] |= {"unit": "min"}
+    series = Record.load("abc", data).series
+    assert (series.requests, series.latency) == (None, None)
+
+
 def test_lineage_tells_what_the_model_was_made_from():
     assert lineage(spec()) == SPEC["model"]

@@ -50,3 +50,12 @@ def test_what_cannot_be_found_is_named(runtime: dict[str, Any], format_: dict[st
     with pytest.raises(Unresolved, match=words) as refusal:
         choose(spec(runtime, format_), RUNTIMES)
     assert refusal.value.reason == "RuntimeNotFound"
+
+
+def test_a_runtime_that_cannot_be_read_is_the_trouble_of_who_names_it() -> None:
+    unreadable = {"broken": "spec.port: too large"}
+    with pytest.raises(Unresolved, match=r"ModelRuntime 'broken' cannot be read: spec\.port: too large") as refusal:
+        choose(spec({"name": "broken"}), RUNTIMES, unreadable)
+    assert refusal.value.reason == "RuntimeInvalid"
+    assert choose(spec({"name": "plain"}), RUNTIMES, unreadable)
+    assert choose(spec({}, {"name": "sklearn"}), RUNTIMES, unreadable)

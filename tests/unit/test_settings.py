@@ -1,12 +1,14 @@
 """The operator's configuration: defaults that work, and mistakes named by their field."""
 
 import os
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
+from fairway.adapters.notify_forms import FORMS
 from fairway.api.spec import GatewayRef
-from fairway.settings import Settings, load
+from fairway.settings import Form, Settings, load
 
 
 @pytest.fixture
@@ -139,3 +141,31 @@ def test_a_file_that_is_no_mapping_is_refused(written, text):
 def test_settings_do_not_change_once_they_are_read():
     with pytest.raises(ValidationError, match="frozen"):
         Settings().workers = 5
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("notifications:\n- url: [hunter2\n  name: }", "line 3: "),
+        ("prometheus: {url: hunter2\x00}", "ReaderError"),
+        ("a: 1\n\tb: hunter2", "line 2: found character"),
+        ("a: *hunter2", "line 1: found undefined alias '...'"),
+    ],
+)
+def test_a_file_that_is_not_yaml_is_not_quoted(tmp_path, text, words):
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    with pytest.raises(ValueError, match="not YAML: ") as refusal:
+        load(file)
+    assert words in str(refusal.value)
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_two_notifications_of_one_name_are_refused():
+    twice = [{"name": "bus", "url": "https://bus.example"}] * 2
+    with pytest.raises(ValidationError, match="names of notifications must differ, but 'bus' is there twice"):
+        Settings.model_validate({"notifications": twice})
+
+
+def test_every_form_that_may_be_set_can_be_written():
+    assert get_args(Form) == tuple(FORMS)

@@ -101,9 +101,11 @@ def test_conditions_are_numbers(metrics):
 def test_a_spec_that_cannot_be_acted_on_is_shown_beside_what_serves(metrics):
     decide(metrics, Status(phase="Healthy", stable=STABLE))
     stalled = Condition(type="Stalled", status="True", reason="InvalidSpec", last_transition_time=0)
-    metrics.fleet.hold(KEY, Status(phase="Healthy", conditions=(stalled,)))
+    for event in (Event("InvalidSpec", "why", warning=True), None):
+        metrics.stuck(KEY, Status(phase="Healthy", conditions=(stalled,)), event)
     assert series(metrics, "fairway_model_condition") == {("Stalled",): 1}
     assert series(metrics, "fairway_model_weight") == {("stable",): 80}
+    assert series(metrics, "fairway_decisions_total") == {("InvalidSpec",): 1}
 
 
 def test_lineage_is_that_of_each_revision(metrics):

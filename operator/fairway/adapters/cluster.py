@@ -210,11 +210,19 @@ def _parse(method: str, url: str, status: int, headers: Any, text: bytes) -> Man
     if status < 300 and isinstance(answer, dict):  # noqa: PLR2004
         return answer
     said = answer if isinstance(answer, dict) else {}
-    reason = said.get("reason") or ("NotJSON" if status < 300 else "Error")  # noqa: PLR2004
+    reason = _ending(said) or said.get("reason") or ("NotJSON" if status < 300 else "Error")  # noqa: PLR2004
     error = ClusterError(status if status >= 300 else 0, reason, said.get("message") or f"{method} {url}")  # noqa: PLR2004
     after = headers.get("Retry-After", "")
     error.retry_after = float(after) if after.isdecimal() and after.isascii() else None
     raise error
+
+
+def _ending(said: Manifest) -> str | None:
+    """Return the word for a namespace that is being deleted: the API server says it as a cause of a mere Forbidden."""
+    details = said.get("details")
+    causes = details.get("causes") if isinstance(details, dict) else None
+    reasons = [cause.get("reason") for cause in causes or () if isinstance(cause, dict)]
+    return "NamespaceTerminating" if "NamespaceTerminating" in reasons else None
 
 
 def prefix(group_version: str) -> str:

@@ -67,7 +67,10 @@ class Notifier:
         now: Callable[[], float] = time.time,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """``counted`` hears of the fate of every notification: sent, failed or dropped."""
+        """``counted`` hears of the fate of every notification: sent, failed or dropped.
+
+        Raises ValueError for a channel whose certificates cannot be read.
+        """
         self._now = now
         self._senders = [_Sender(channel, counted, now, pause) for channel in channels]
 
@@ -122,7 +125,7 @@ class _Sender:
         self._queue: deque[Notice] = deque()
         self._news = asyncio.Event()
         self._client = httpx.AsyncClient(
-            verify=ssl.create_default_context(cafile=channel.ca_file),
+            verify=_trust(channel),
             timeout=httpx.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT),
             limits=httpx.Limits(max_connections=1),
             follow_redirects=False,
@@ -209,6 +212,14 @@ class _Sender:
         if not url.startswith(("https://", "http://")):
             raise ValueError(url)
         return url, _key(channel.signing_key_file) if channel.signing_key_file else None
+
+
+def _trust(channel: Channel) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=channel.ca_file)
+    except OSError:
+        words = f"{channel.ca_file} cannot be read, or holds no certificates"
+        raise ValueError(f"the notification {channel.name!r}: caFile: {words}") from None
 
 
 def _problem(status: int) -> str:

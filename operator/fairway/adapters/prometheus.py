@@ -39,9 +39,12 @@ class Credentials:
     password_file: str | None = None
 
     def header(self) -> dict[str, str]:
-        """Return the Authorization header, if there is one. Raises MetricsError without its file."""
+        """Return the Authorization header, if there is one. Raises MetricsError without its file, or for nonsense."""
         if self.bearer_token_file:
-            return {"Authorization": f"Bearer {_secret(self.bearer_token_file, 'bearer token')}"}
+            token = _secret(self.bearer_token_file, "bearer token")
+            if not token.isascii():
+                raise MetricsError("the bearer token file holds more than plain ASCII text")
+            return {"Authorization": f"Bearer {token}"}
         if self.username is not None and self.password_file:
             pair = f"{self.username}:{_secret(self.password_file, 'password')}".encode()
             return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
@@ -71,6 +74,8 @@ class Prometheus:
         self._read_timeout = read_timeout
         self._asked = asked
         self._turns = asyncio.Semaphore(MAX_CONNECTIONS)
+        # A model owner's slow queries must not keep the counts of all others waiting.
+        self._turns_of_queries = asyncio.Semaphore(MAX_CONNECTIONS // 2)
         self._client = httpx.AsyncClient(
             base_url=url,
             # Compressed answers are refused: a small one may hide one that does not fit into memory.
@@ -95,8 +100,9 @@ class Prometheus:
         return list(chain.from_iterable(answers))
 
     async def query(self, promql: str) -> list[float]:
-        """Return the numbers that a query gives now, one for each series."""
-        return await self._ask(promql, _numbers)
+        """Return the numbers that a query gives now, one for each series. Queries get at most half of the turns."""
+        async with self._turns_of_queries:
+            return await self._ask(promql, _numbers)
 
     async def close(self) -> None:
         """Close the connections."""

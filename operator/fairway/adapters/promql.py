@@ -16,17 +16,27 @@ _STRING = re.compile(r"""\"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'""")
 _PART = re.compile(r"[(\[,]|[-+*/%^<>=!~]|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
 
 
-@lru_cache(maxsize=1024)
 def scoped(query: str, namespace: str) -> str:
     """Return the query if every selector in it has ``namespace="..."`` of this namespace. Raises QueryError.
 
     What comes back is the parser's own text, never the owner's: no other reader can find more in it than was checked.
     """
-    expression = _own(query, namespace)
-    text = expression.prettify()
-    if _own(text, namespace).prettify() != text:
-        raise QueryError("it cannot be written in one way only")
+    text, refusal = _looked_at(query, namespace)
+    if refusal is not None:
+        raise QueryError(refusal)
     return text
+
+
+@lru_cache(maxsize=1024)
+def _looked_at(query: str, namespace: str) -> tuple[str, str | None]:
+    """Return the parser's text and why it is refused, if so: looked at once, and asked about in every pass."""
+    try:
+        text = _own(query, namespace).prettify()
+        if _own(text, namespace).prettify() != text:
+            return "", "it cannot be written in one way only"
+    except QueryError as error:
+        return "", str(error)
+    return text, None
 
 
 def _own(query: str, namespace: str) -> promql.Expr:

@@ -35,6 +35,8 @@ class EventRecorder:
         self._api = api
         self._instance = instance
         self._waiting: asyncio.Queue[Manifest] = asyncio.Queue(MOST_WAITING)
+        self._cut: list[Manifest] = []
+        """What was being written when the writer was stopped."""
         self._recent: dict[str, deque[float]] = {}
 
     def event(self, owner: Manifest, *, type_: str, reason: str, message: str) -> None:
@@ -62,23 +64,32 @@ class EventRecorder:
         """Write queued events until cancelled."""
         while True:
             event = await self._waiting.get()
-            await self._post(event)
+            try:
+                await self._post(event)
+            except asyncio.CancelledError:
+                self._cut.append(event)
+                raise
 
     async def drain(self, seconds: float) -> None:
         """Give waiting events a moment before the process ends."""
         try:
             async with asyncio.timeout(seconds):
-                while not self._waiting.empty():
-                    await self._post(self._waiting.get_nowait())
+                while self._cut or not self._waiting.empty():
+                    await self._post(self._cut.pop() if self._cut else self._waiting.get_nowait())
         except TimeoutError:
-            log.warning("%d events were not written", self._waiting.qsize())
+            log.warning("%d events were not written", 1 + self._waiting.qsize())
 
     async def _post(self, event: Manifest) -> None:
         namespace = event["metadata"]["namespace"]
         try:
             await self._api.request("POST", f"/api/v1/namespaces/{namespace}/events", body=event)
         except ClusterError as error:
-            log.warning("an event was not written: %s", error)
+            if error.reason == "AlreadyExists":
+                return  # its name is random: it was written, and only the answer got lost
+            # A namespace that is being deleted takes no Events: that is no news.
+            log.log(logging.DEBUG if error.ending else logging.WARNING, "an event was not written: %s", error)
+        except Exception:
+            log.exception("an event was not written")  # one event must not end all of them
 
     def _event(self, owner: Manifest, type_: str, reason: str, message: str) -> Manifest:
         meta = owner["metadata"]

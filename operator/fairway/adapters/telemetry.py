@@ -16,8 +16,9 @@ from prometheus_client import (
 
 from fairway import __version__
 from fairway.adapters.fleet import Fleet
+from fairway.api.status import Status
 from fairway.core.rollout.decide import Decision
-from fairway.core.rollout.situation import Situation
+from fairway.core.rollout.situation import Event, Situation
 from fairway.core.verdict import Key
 
 _MINUTES = tuple(60.0 * minutes for minutes in (1, 2, 5, 10, 20, 30, 60, 120, 360, 720, 1440))
@@ -96,6 +97,12 @@ class Metrics:
                 self.rollouts.labels(**where, outcome=entry.outcome).inc()
                 self.rollout_seconds.labels(outcome=entry.outcome).observe(entry.ended_at - entry.started_at)
         self.fleet.show(key, s, decision.status)
+
+    def stuck(self, key: Key, status: Status, event: Event | None) -> None:
+        """Show a spec that no decision can be made from; ``event`` is what was told about it, if it is news."""
+        if event:
+            self.decisions.labels(namespace=key[0], model=key[1], reason=event.reason).inc()
+        self.fleet.hold(key, status)
 
 
 async def serve(port: int, metrics: Metrics, ready: Callable[[], bool]) -> web.AppRunner:

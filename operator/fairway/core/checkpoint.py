@@ -2,8 +2,9 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 from fairway.core.counters import Count
 from fairway.core.evidence import MULTIPLIERS, OK_MULTIPLIERS, Evidence, Spread, count_tests
@@ -16,35 +17,49 @@ _SCALARS = 20
 _LOGS = (len(MULTIPLIERS), len(OK_MULTIPLIERS))
 
 
-def dump(question: Question, evidence: Mapping[str, Evidence]) -> str | None:
-    """Write evidence as JSON, under 1.5 KB for three objectives; logs are rounded to 0.01. None before the first."""
+class _Stored(NamedTuple):
+    tests: int = 0
+    objectives: Mapping[str, Evidence] = {}
+    fired: frozenset[str] = frozenset()
+
+
+def dump(question: Question, evidence: Mapping[str, Evidence], fired: Collection[str] = ()) -> str | None:
+    """Write evidence as JSON, under 1.5 KB for three objectives; logs are rounded to 0.01. None before the first.
+
+    ``fired`` names the queries that broke their promise: that stays, also after a restart.
+    """
     objectives = {name: _packed(one) for name, one in evidence.items() if one.at}
-    if not objectives:
+    if not objectives and not fired:
         return None
     tests = question.tests or count_tests(question)
-    stored = {"v": _VERSION, "run": _identity(question), "tests": tests, "o": objectives}
-    return json.dumps(stored, separators=(",", ":"))
+    stored: dict[str, Any] = {"v": _VERSION, "run": _identity(question), "tests": tests, "o": objectives}
+    return json.dumps(stored | ({"q": sorted(fired)} if fired else {}), separators=(",", ":"))
 
 
 def load(question: Question) -> dict[str, Evidence]:
     """Read the question's checkpoint; empty where there is none, it is another run's, or nobody can read it."""
-    return _stored(question)[1]
+    return dict(_stored(question).objectives)
+
+
+def fired(question: Question) -> frozenset[str]:
+    """Return the names of the queries that had fired by the question's checkpoint."""
+    return _stored(question).fired
 
 
 def pinned(question: Question) -> Question:
     """Return the question with the number of tests with which it opened, maybe before a restart."""
-    return replace(question, tests=_stored(question)[0] or count_tests(question))
+    return replace(question, tests=_stored(question).tests or count_tests(question))
 
 
-def _stored(question: Question) -> tuple[int, dict[str, Evidence]]:
+def _stored(question: Question) -> _Stored:
     try:
         stored = json.loads(question.checkpoint or "{}")
         if stored.get("v") != _VERSION or stored.get("run") != _identity(question):
-            return 0, {}
+            return _Stored()
         objectives = {name: _unpacked([float(number) for number in packed]) for name, packed in stored["o"].items()}
-        return max(0, int(stored["tests"])), objectives
+        return _Stored(max(0, int(stored["tests"])), objectives, frozenset(map(str, stored.get("q", ()))))
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-        return 0, {}
+        return _Stored()
 
 
 def _identity(question: Question) -> str:

@@ -77,7 +77,11 @@ def judge(question: Question, cases: list[Case], now: float, queries: Sequence[O
         message=(worst.message or "") if worst else "no objective decides",
         objectives=readings,
         cause=worst.cause if worst else None,
-        checkpoint=checkpoint.dump(question, {case.objective.name: case.evidence for case in cases}),
+        checkpoint=checkpoint.dump(
+            question,
+            {case.objective.name: case.evidence for case in cases},
+            [query.name for query in queries if query.state == "Regressed"],
+        ),
     )
 
 

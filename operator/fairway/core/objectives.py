@@ -5,13 +5,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
 from fairway.api.runtime import REVISION_VARIABLES, Matcher, RequestSeries, Series
 from fairway.api.spec import ModelDeploymentSpec, Objective
 from fairway.api.types import format_latency, format_percent
-from fairway.core.verdict import ObjectivePlan, Owner, Question, SecondCounter, SeriesMatcher
+from fairway.core.errors import Problem
+from fairway.core.verdict import ObjectivePlan, Owner, QueryPlan, Question, SecondCounter, SeriesMatcher
 
+Planned = TypeVar("Planned", ObjectivePlan, QueryPlan)
 Side = Literal["candidate", "stable"]
 
 NEAR = 0.2
@@ -56,7 +58,8 @@ def _plan(objective: Objective, series: Series) -> ObjectivePlan:
     relative = objective.relative_to_stable
     owner = Owner(series.revision_matcher.label, series.revision_matcher.value) if series.revision_matcher else None
     if owner and not _is_plain(SeriesMatcher(owner.label, "=~", _VARIABLE.sub("x", owner.value))):
-        resolved = replace(resolved, problem="the runtime's metrics.series.revisionMatcher.value is too complex")
+        words = "the runtime's metrics.series.revisionMatcher.value is too complex"
+        resolved = hindered(resolved, Problem("InvalidMatcher", words))
     return replace(
         resolved,
         owner=owner,
@@ -68,6 +71,11 @@ def _plan(objective: Objective, series: Series) -> ObjectivePlan:
     )
 
 
+def hindered(plan: Planned, problem: Problem | None) -> Planned:
+    """Return a plan with the reason why it cannot be asked, if there is one."""
+    return replace(plan, problem=problem.message, cause=problem.cause) if problem else plan
+
+
 def _errors(objective: Objective, series: Series) -> ObjectivePlan:
     assert objective.errors is not None
     counter = series.requests
@@ -76,12 +84,14 @@ def _errors(objective: Objective, series: Series) -> ObjectivePlan:
     unsafe = next((m for m in failure if not _is_plain(m)), None)
     problem = None
     if counter is None:
-        problem = "the runtime names no request counter (metrics.series.requests)"
+        problem = Problem("NoSeries", "the runtime names no request counter (metrics.series.requests)")
     elif not failure and not second:
-        problem = "the runtime does not say which requests failed (metrics.series.requests.failure)"
+        words = "the runtime does not say which requests failed (metrics.series.requests.failure)"
+        problem = Problem("NoSeries", words)
     elif unsafe:
-        problem = f"the failure matcher of label {unsafe.label} is too complex: use at most {_MOST_REPEATS} of * + {{"
-    return ObjectivePlan(
+        words = f"the failure matcher of label {unsafe.label} is too complex: use at most {_MOST_REPEATS} of * + {{"
+        problem = Problem("InvalidMatcher", words)
+    resolved = ObjectivePlan(
         name=objective.name,
         kind="errors",
         metric=counter.metric if counter else "",
@@ -90,8 +100,8 @@ def _errors(objective: Objective, series: Series) -> ObjectivePlan:
         limit=objective.errors.below,
         text=format_percent(objective.errors.below),
         second=second,
-        problem=problem,
     )
+    return hindered(resolved, problem)
 
 
 def _second(counter: RequestSeries) -> SecondCounter | None:
@@ -105,8 +115,9 @@ def _latency(objective: Objective, series: Series) -> ObjectivePlan:
     assert objective.latency is not None
     histogram = series.latency
     unit = _UNITS[(histogram.unit if histogram else None) or "s"]
+    problem = Problem("NoSeries", "the runtime names no latency histogram (metrics.series.latency)")
     percentile, below = objective.latency.percentile, objective.latency.below
-    return ObjectivePlan(
+    resolved = ObjectivePlan(
         name=objective.name,
         kind="latency",
         metric=histogram.metric if histogram else "",
@@ -116,8 +127,8 @@ def _latency(objective: Objective, series: Series) -> ObjectivePlan:
         edge=_tidy(below / unit),
         unit=unit,
         text=f"p{percentile:g} {format_latency(below)}",
-        problem=None if histogram else "the runtime names no latency histogram (metrics.series.latency)",
     )
+    return resolved if histogram else hindered(resolved, problem)
 
 
 def _default_requests(limit: float) -> int:

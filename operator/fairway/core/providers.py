@@ -1,8 +1,7 @@
 """The metrics providers that an admin has named, and what a ModelDeployment may ask of them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from dataclasses import dataclass, field
 
 from fairway.api.runtime import Series
 from fairway.api.spec import ModelDeploymentSpec, Objective
@@ -78,14 +77,14 @@ def counted(
 ) -> tuple[ObjectivePlan, ...]:
     """Resolve the objectives that count requests, each with the reason if it cannot be asked."""
     problems = _problems(spec, providers, key)
-    return tuple(_hindered(plan, problems.get(plan.name)) for plan in objectives.plan(spec, series))
+    return tuple(objectives.hindered(plan, problems.get(plan.name)) for plan in objectives.plan(spec, series))
 
 
 def queried(spec: ModelDeploymentSpec, providers: Providers | None, key: Key) -> tuple[QueryPlan, ...]:
     """Resolve the objectives that are a query, each with the reason if it cannot be asked."""
     problems = _problems(spec, providers, key)
     plans = (_query(objective, providers) for objective in spec.objectives or () if not objective.counts)
-    return tuple(_hindered(plan, problems.get(plan.name)) for plan in plans)
+    return tuple(objectives.hindered(plan, problems.get(plan.name)) for plan in plans)
 
 
 def first_problem(spec: ModelDeploymentSpec, providers: Providers | None, key: Key) -> Problem | None:
@@ -100,13 +99,6 @@ def _problems(spec: ModelDeploymentSpec, providers: Providers | None, key: Key) 
         return {}
     found = ((objective.name, providers.problem(objective, key)) for objective in spec.objectives or ())
     return {name: problem for name, problem in found if problem}
-
-
-_Plan = TypeVar("_Plan", ObjectivePlan, QueryPlan)
-
-
-def _hindered(plan: _Plan, problem: Problem | None) -> _Plan:
-    return replace(plan, problem=problem.message, cause=problem.cause) if problem else plan
 
 
 def _query(objective: Objective, providers: Providers | None) -> QueryPlan:

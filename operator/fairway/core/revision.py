@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from fairway.api.runtime import GENERIC_HTTP, ModelRuntimeSpec, Series, ServerFields
 from fairway.api.spec import ModelDeploymentSpec
 from fairway.core.errors import Unresolved
@@ -62,7 +64,7 @@ class Record:
 
     @classmethod
     def load(cls, revision: str, data: dict[str, Any]) -> "Record":
-        """Read a stored record."""
+        """Read a stored record, also one of a newer operator."""
         return cls(
             revision=revision,
             intent=data["intent"],
@@ -70,9 +72,20 @@ class Record:
             template=data["template"],
             image=data.get("image", ""),
             port=data.get("port", 0),
-            series=Series.model_validate(data.get("series") or {}),
+            series=_stored_series(data.get("series") or {}),
             lineage=data.get("lineage"),
         )
+
+
+def _stored_series(stored: Any) -> Series:
+    """Read series without what only a newer operator knows; none at all where the rest makes no sense.
+
+    Without series there is nothing to judge by, so that a run waits: better than judging by others.
+    """
+    try:
+        return Series.model_validate(stored, extra="ignore")
+    except ValidationError:
+        return Series.model_validate({})
 
 
 def digest(value: Any) -> str:

@@ -7,10 +7,18 @@ from fairway.api.spec import ModelDeploymentSpec
 from fairway.core.errors import Unresolved
 
 
-def choose(spec: ModelDeploymentSpec, runtimes: Mapping[str, ModelRuntimeSpec]) -> tuple[str, ModelRuntimeSpec] | None:
-    """Return name and content of the runtime, None where the spec brings its own image. Raises Unresolved."""
+def choose(
+    spec: ModelDeploymentSpec, runtimes: Mapping[str, ModelRuntimeSpec], unreadable: Mapping[str, str] | None = None
+) -> tuple[str, ModelRuntimeSpec] | None:
+    """Return name and content of the runtime, None where the spec brings its own image. Raises Unresolved.
+
+    ``unreadable`` ones have a reason for a content: they are nobody's trouble but of who names them.
+    """
     name = spec.runtime.name
     if name is not None:
+        if name in (unreadable or {}):
+            why = (unreadable or {})[name]
+            raise Unresolved("RuntimeInvalid", f"spec.runtime.name: the ModelRuntime {name!r} cannot be read: {why}")
         if name not in runtimes:
             raise Unresolved("RuntimeNotFound", f"spec.runtime.name: there is no ModelRuntime {name!r}")
         return name, runtimes[name]

@@ -1,7 +1,7 @@
 """Answers questions about open runs with readings, and asks every provider what is needed for that."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from fairway.core import checkpoint, query
 from fairway.core.counts import Tally
 from fairway.core.evidence import Evidence
 from fairway.core.judgement import Trouble, judge
+from fairway.core.query import Answers
 from fairway.core.verdict import Key, ObjectivePlan, QueryPlan, Question, Reading
 from fairway.engine.counting import Counting
 from fairway.engine.querying import Querying, Scoped
@@ -43,7 +44,7 @@ class _Lane:
 class Analysis:
     """Answers questions with readings. Queries per minute do not grow with idle models: only open runs are asked."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what differs between the operator, a replay and a test
         self,
         endpoints: Sequence[Endpoint],
         clock: Clock,
@@ -51,7 +52,10 @@ class Analysis:
         *,
         scoped: Scoped = lambda promql, _namespace: promql,
         pause: Pause | None = None,
+        forgiving: bool = False,
     ) -> None:
+        """``forgiving`` keeps an unexpected exception to the objective that it befell; a replay wants it raised."""
+        self._forgiving = forgiving
         self._endpoints = {endpoint.name: endpoint for endpoint in endpoints}
         self._default = endpoints[0].name if endpoints else None
         self._clock = clock
@@ -65,7 +69,9 @@ class Analysis:
 
     def _add_lanes(self, endpoint: Endpoint, scoped: Scoped) -> None:
         name = endpoint.name
-        counting = Counting(endpoint, self._clock, lambda: self._tracks(name), self._conclude)
+        counting = Counting(
+            endpoint, self._clock, lambda: self._tracks(name), self._conclude, forgiving=self._forgiving
+        )
         querying = Querying(endpoint, self._clock, lambda: self._gauges(name), self._conclude, scoped)
         asking = _Lane(querying)
         querying.wake = asking.woken.set
@@ -107,6 +113,7 @@ class Analysis:
         """Track each objective: unchanged ones go on, new ones start at their checkpoint or at the route."""
         question, tracks, gauges = known.question, known.tracks, known.gauges
         stored = checkpoint.load(question) if not tracks else {}
+        fired = checkpoint.fired(question) if not tracks and not gauges else frozenset()
         known.tracks, known.gauges = {}, {}
         for objective in question.objectives:
             track = tracks.get(objective.name)
@@ -115,7 +122,7 @@ class Analysis:
             known.tracks[objective.name] = track
         for plan in question.queries:
             gauge = gauges.get(plan.name)
-            known.gauges[plan.name] = gauge if gauge and gauge.plan == plan else self._gauge(question, plan)
+            known.gauges[plan.name] = gauge if gauge and gauge.plan == plan else self._gauge(question, plan, fired)
         if not any(each.trouble is None for each in known.objectives):
             known.reading = self._judge(known)
         for lane in self._lanes:
@@ -135,8 +142,8 @@ class Analysis:
             track.give_up(trouble)
         return track
 
-    def _gauge(self, question: Question, plan: QueryPlan) -> Gauge:
-        gauge = Gauge(plan=plan, due=question.since)
+    def _gauge(self, question: Question, plan: QueryPlan, fired: Collection[str]) -> Gauge:
+        gauge = Gauge(plan=plan, due=question.since, answers=Answers(fired=plan.name in fired))
         if trouble := self._hopeless(plan):
             gauge.give_up(trouble)
         return gauge

@@ -24,7 +24,9 @@ def audit(model: Manifest, s: Situation, decision: Decision) -> None:
             continue
         said: dict[str, Any] = {"command": name, "value": one_line(command.value, MOST_TEXT)}
         said |= {key: one_line(text, MOST_TEXT) for key, text in writers.get(name, {}).items()}
-        said |= {"by": command.by, "why": command.comment} if command.by else {}
+        if command.by:
+            # Without the shipped policy anybody may have written any name.
+            said |= {"by": command.by, "verified": s.policy.verified, "why": command.comment}
         log.info("%s was commanded", name, extra={**about, "audit": "command", **said})
     facts = _facts(s, decision) if decision.events else {}
     for event in decision.events:

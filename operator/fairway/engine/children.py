@@ -17,6 +17,8 @@ async def apply_children(
 ) -> list[ClusterError]:
     """Bring every child to its desired state. One refused child does not hold up the others; returns the refusals.
 
+    A namespace that is being deleted ends it at once.
+
     Children of ``kept_revisions`` stay although nothing is wanted of them: their record is lost, not their purpose.
     """
     live = {_name(child): child for child in store.children(owner_uid) if child["kind"] in _PRUNED}
@@ -28,6 +30,8 @@ async def apply_children(
         try:
             await _bring(cluster, store, child, live.get(name))
         except ClusterError as error:
+            if error.ending:
+                return [error]  # what is left goes with the namespace
             refused.append(error)
     if not refused:
         surplus = [child for name, child in live.items() if name not in kept and _is_ours(child, owner_uid)]

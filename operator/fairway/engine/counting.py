@@ -12,7 +12,7 @@ from fairway.core.verdict import Key, Question, SeriesMatcher
 from fairway.engine import whose
 from fairway.engine.track import GUESS, SOON, Open, Track
 from fairway.engine.whose import Sides
-from fairway.ports import Clock, Endpoint, MetricsError, RawSeries, Selector, TooLargeError
+from fairway.ports import Clock, Endpoint, MetricsError, QueryRefusedError, RawSeries, Selector, TooLargeError
 
 CHUNK = 50
 """Models per query."""
@@ -46,11 +46,15 @@ class Counting:
         clock: Clock,
         tracks: Callable[[], Iterable[Pair]],
         concluded: Callable[[Open, bool], None],
+        *,
+        forgiving: bool = False,
     ) -> None:
+        """``forgiving`` ones log an unexpected exception and go on."""
         self._endpoint = endpoint
         self._clock = clock
         self._tracks = tracks
         self._concluded = concluded
+        self._forgiving = forgiving
         self._paces: dict[_Group, _Pace] = {}
 
     async def poll(self) -> None:
@@ -91,10 +95,11 @@ class Counting:
 
     async def _ask(self, family: Family, pairs: Sequence[Pair]) -> bool:
         """Ask for some models at once; return whether the answer fitted."""
-        window = max(track.window(known.question, self._clock.now()) for known, track in pairs)
         try:
+            window = max(track.window(known.question, self._clock.now()) for known, track in pairs)
             answer = await self._endpoint.source.raw(self._selectors(family, pairs), window)
-        except TooLargeError as error:
+            sorted_ = self._sorted(family, pairs, answer)
+        except (TooLargeError, QueryRefusedError) as error:
             await self._ask_less(family, pairs, error)
             return False
         except MetricsError as error:
@@ -102,14 +107,31 @@ class Counting:
                 trouble = Trouble("ProviderError", f"the metrics provider: {error}")
                 track.fail(track.objective.name, known.question, trouble, self._clock.now())
                 self._concluded(known, False)
+        except Exception as error:
+            if not self._forgiving:
+                raise
+            for known, track in pairs:
+                track.stumble(error, track.objective.name, known.question, self._clock.now())
+                self._concluded(known, False)
         else:
-            for (known, track), sides in zip(pairs, self._sorted(family, pairs, answer), strict=True):
-                self._concluded(known, track.take(known.question, sides, self._clock.now()))
+            for pair, sides in zip(pairs, sorted_, strict=True):
+                self._take(pair, sides)
                 await asyncio.sleep(0)  # A long history takes milliseconds per model: others get their turn.
         return True
 
-    async def _ask_less(self, family: Family, pairs: Sequence[Pair], error: TooLargeError) -> None:
-        """Halve an answer over the size cap down to the one model that is too large, which alone gets nothing."""
+    def _take(self, pair: Pair, sides: Sides) -> None:
+        known, track = pair
+        grew = False
+        try:
+            grew = track.take(known.question, sides, self._clock.now())
+        except Exception as error:
+            if not self._forgiving:
+                raise
+            track.stumble(error, track.objective.name, known.question, self._clock.now())
+        self._concluded(known, grew)
+
+    async def _ask_less(self, family: Family, pairs: Sequence[Pair], error: MetricsError) -> None:
+        """Halve what is too large or refused down to the one model that is to blame, which alone gets nothing."""
         middle = len(pairs) // 2
         known, track = pairs[0]
         if middle:
@@ -119,8 +141,7 @@ class Counting:
             track.look_back = False
             await self._ask(family, pairs)
         else:
-            trouble = Trouble("NoData", f"too many series of {family.metric}: {error}", "TooManySeries")
-            track.obstruct(track.objective.name, known.question, trouble)
+            track.obstruct(track.objective.name, known.question, _blame(family, error))
             track.alone, track.due = True, self._clock.now() + TOO_LARGE_PAUSE
             self._concluded(known, False)
 
@@ -140,3 +161,10 @@ class Counting:
 
 def _questions(pairs: Sequence[Pair]) -> list[Question]:
     return [known.question for known, _ in pairs]
+
+
+def _blame(family: Family, error: MetricsError) -> Trouble:
+    """Say why one model alone cannot be asked for."""
+    if isinstance(error, QueryRefusedError):
+        return Trouble("NoData", f"the provider refuses its matchers of {family.metric}: {error}", "InvalidQuery")
+    return Trouble("NoData", f"too many series of {family.metric}: {error}", "TooManySeries")

@@ -29,9 +29,12 @@ class Preflight:
         self._analysis = analysis
         self._providers = providers
         self._checked: dict[Key, _Checked] = {}
+        self._looked: dict[Key, _Checked] = {}
+        """Answers that no stored status has yet."""
 
     def reading(self, key: Key, s: Situation) -> Reading | None:
-        """Return the answer that has just come, once."""
+        """Return the answer that has come and was not told yet."""
+        self._looked.pop(key, None)
         stable = s.status.stable
         if stable is None or s.status.run or s.status.former or not s.spec.objectives:
             return None
@@ -41,10 +44,16 @@ class Preflight:
         fine = reading.measured and reading.state not in ("NoData", "ProviderError")
         last = self._checked.get(key)
         misses = 0 if fine else last.misses + 1 if last and last.about == _about(s) else 1
-        self._checked[key] = _Checked(_about(s), _next_look(s.now, misses), misses)
-        self._analysis.forget(key)
+        self._looked[key] = _Checked(_about(s), _next_look(s.now, misses), misses)
         # Pods that have just become ready may not have been scraped yet: that is no news.
         return None if misses == 1 and reading.state == "NoData" and reading.cause is None else reading
+
+    def told(self, key: Key) -> None:
+        """Note that the status with the answer is written; one whose write has failed is there to be told again."""
+        looked = self._looked.pop(key, None)
+        if looked is not None:
+            self._checked[key] = looked
+            self._analysis.forget(key)
 
     def ask(self, key: Key, s: Situation) -> float | None:
         """Ask if it is time; return when the next look is due."""
@@ -62,6 +71,7 @@ class Preflight:
     def forget(self, key: Key) -> None:
         """Forget a ModelDeployment that is gone."""
         self._checked.pop(key, None)
+        self._looked.pop(key, None)
 
 
 def _next_look(now: float, misses: int) -> float:

@@ -66,6 +66,13 @@ class Querying:
         self.wake()
 
     async def _ask(self, known: Open, gauge: Gauge) -> None:
+        try:
+            await self._answer(known, gauge)
+        except Exception as error:  # noqa: BLE001  told by stumble; nobody waits for this task to fail
+            gauge.stumble(error, gauge.plan.name, known.question, self._clock.now())
+        self._concluded(known, True)
+
+    async def _answer(self, known: Open, gauge: Gauge) -> None:
         question, plan = known.question, gauge.plan
         try:
             value = await self._value(known, gauge)
@@ -86,7 +93,6 @@ class Querying:
             self._settle(gauge)
             gauge.trouble, gauge.answered = None, True
             gauge.answers = gauge.answers.plus(plan, now, value, self._every)
-        self._concluded(known, True)
 
     def _settle(self, gauge: Gauge) -> None:
         gauge.failures, gauge.due = 0, self._clock.now() + self._every

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from fairway.api.status import Status
 from fairway.core.desired import desired
-from fairway.core.errors import Unresolved
+from fairway.core.errors import Unresolved, first_words
 from fairway.core.fit import fit
 from fairway.core.pods import one_line
 from fairway.core.rollout.decide import Decision, decide
@@ -36,10 +36,10 @@ class Reconciler:
         clock: Clock,
         defaults: Defaults,
         decided: Callable[[Key, Situation, Decision], None] = lambda _key, _situation, _decision: None,
-        stuck: Callable[[Key, Status], None] = lambda _key, _status: None,
+        stuck: Callable[[Key, Status, Event | None], None] = lambda _key, _status, _event: None,
         gone: Callable[[Key], None] = lambda _key: None,
     ) -> None:
-        """``decided`` hears of every decision, ``stuck`` of every spec that none can be made from."""
+        """``decided`` hears of every decision, ``stuck`` of every spec that none can be made from, and what is told."""
         self._cluster = cluster
         self._store = store
         self._recorder = recorder
@@ -52,37 +52,55 @@ class Reconciler:
         self._stuck = stuck
         self._gone = gone
         self._blocked: dict[Key, str] = {}
+        self._ending: dict[Key, str] = {}
+        """UIDs of models whose namespace is being deleted: as good as gone, until the name is another object's."""
 
     async def reconcile(self, key: Key) -> float | None:
         """Do one pass; return when the next one is due. Raises ClusterError to be tried again."""
         model = self._store.deployment_of_model(key)
-        if model is None or model["metadata"].get("deletionTimestamp"):
-            self._analysis.forget(key)
-            self._preflight.forget(key)
-            self._blocked.pop(key, None)
-            self._gone(key)
+        if model is None or self._ending.get(key) != model["metadata"]["uid"]:
+            self._ending.pop(key, None)
+        if model is None or model["metadata"].get("deletionTimestamp") or key in self._ending:
+            self._forget(key)
             return None
         status = Status.model_validate(model.get("status") or {})
         try:
-            gathered = self._gatherer.gather(model, status, self._blocked.get(key))
+            gathered = self._gatherer.gather(model, status, self._blocked.get(key), go_on=True)
         except (ValidationError, Unresolved) as error:
             await self._refuse(model, status, error)
             return None
         return await self._pass(key, gathered)
+
+    def _forget(self, key: Key) -> None:
+        """Forget a model that is gone, or as good as gone."""
+        self._analysis.forget(key)
+        self._preflight.forget(key)
+        self._gatherer.forget(key)
+        self._blocked.pop(key, None)
+        self._gone(key)
 
     async def _pass(self, key: Key, gathered: Gathered) -> float | None:
         model, owner = gathered.model, gathered.owner
         situation = replace(gathered.situation, preflight=self._preflight.reading(key, gathered.situation))
         decision = decide(situation, owner_uid=owner.uid)
         stored = await self._record(model, decision.status)
+        self._preflight.told(key)
         audit(model, situation, decision)
         self._tell(key, stored, situation, decision)
         wanted = desired(owner, situation.spec, decision.status, situation.observed.records, gathered.routing)
         errors = await apply_children(self._cluster, self._store, owner.uid, wanted, _unrecorded(gathered, decision))
         look_at = self._ask(key, replace(situation, status=decision.status))
+        if any(error.ending for error in errors):
+            self._ending[key] = owner.uid
+            self._forget(key)
+            return None
         if errors:
-            self._blocked[key] = one_line(f"the API server refused a child: {errors[0].message}", 400)
-            raise errors[0]
+            # What passes by itself is tried again and not told: a Stalled that comes and goes costs two writes,
+            # and whoever waits for the model would take it for a failure.
+            lasting = next((error for error in errors if not error.temporary), None)
+            if lasting:
+                self._blocked[key] = one_line(f"the API server refused a child: {lasting.message}", 400)
+            raise lasting or errors[0]
         if self._blocked.pop(key, None):
             return self._clock.now()
         return min((time for time in (decision.wake_at, look_at) if time is not None), default=None)
@@ -117,24 +135,24 @@ class Reconciler:
         return None
 
     async def _refuse(self, model: Manifest, status: Status, error: ValidationError | Unresolved) -> None:
+        key = model["metadata"]["namespace"], model["metadata"]["name"]
+        self._analysis.forget(key)  # nobody decides by it
         reason, message = _why(error)
         generation = model["metadata"].get("generation", 0)
         told = refused(status, generation=generation, reason=reason, message=message, now=self._clock.now())
         known = {(c.type, c.reason, c.message) for c in status.conditions}
         stored = await self._record(model, told)
-        if ("Stalled", reason, message) not in known:
-            event = Event(reason, message, warning=True)
+        event = None if ("Stalled", reason, message) in known else Event(reason, message, warning=True)
+        if event:
             audit_event(stored, event)
             self._event(stored, event)
-        self._stuck((model["metadata"]["namespace"], model["metadata"]["name"]), told)
+        self._stuck(key, told, event)
 
 
 def _why(error: ValidationError | Unresolved) -> tuple[str, str]:
     if isinstance(error, Unresolved):
         return error.reason, error.message
-    first = error.errors(include_url=False, include_context=False)[0]
-    path = ".".join(str(part) for part in ("spec", *first["loc"]))
-    return "InvalidSpec", f"{path}: {first['msg']}"
+    return "InvalidSpec", first_words(error, "spec")
 
 
 def _unrecorded(gathered: Gathered, decision: Decision) -> set[str]:

@@ -1,11 +1,10 @@
 """The moving parts together: sync, workers, sweeps. Started and stopped in one place."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fairway.core import names
 from fairway.core.verdict import Key
@@ -53,16 +52,6 @@ KINDS = (
 """Everything that decisions read. Owners come last: when they are known, so are their children."""
 
 
-@dataclass(slots=True)
-class Health:
-    """Whether the process does what it should, as probes and metrics ask."""
-
-    synced: bool = False
-    passes: int = 0
-    failures: int = 0
-    seconds: list[float] = field(default_factory=list)
-
-
 class Runtime:
     """Feeds events to the queue and runs passes from it."""
 
@@ -84,7 +73,6 @@ class Runtime:
         self._clock = clock
         self._namespaces = namespaces
         self._observed = observed
-        self.health = Health()
 
     def seen(self, type_: str | None, manifest: Manifest) -> None:
         """Take one watch event into the store and ask for a pass over its owner."""
@@ -109,7 +97,6 @@ class Runtime:
                 await self._list(kind, namespace)
         for key in self._store.models():
             self._queue.add(key)
-        self.health.synced = True
 
     async def _list(self, kind: Kind, namespace: str | None) -> None:
         since = self._store.mark()
@@ -130,8 +117,10 @@ class Runtime:
         """List everything again from time to time: a watch may lose a deletion."""
         while True:
             await asyncio.sleep(SWEEP_EVERY_NAMESPACED if self._namespaces else SWEEP_EVERY)
-            with contextlib.suppress(ClusterError):
+            try:
                 await self.sync()
+            except ClusterError as error:
+                log.warning("what exists was not listed again: %s", error)
 
     async def work(self) -> None:
         """Run passes until cancelled."""

@@ -53,6 +53,13 @@ class Asked:
         if self.failures >= IN_A_ROW:
             self.obstruct(name, about, trouble)
 
+    def stumble(self, error: Exception, name: str, about: Question, now: float) -> None:
+        """Note a fault of our own: it may neither end the process nor silence an objective."""
+        namespace, model = about.key
+        log.error("%s: asking about it failed", name, extra={"namespace": namespace, "model": model}, exc_info=error)
+        trouble = Trouble("ProviderError", "the metrics provider: an unexpected error, which the operator's log has")
+        self.fail(name, about, trouble, now)
+
     def obstruct(self, name: str, about: Question, trouble: Trouble) -> None:
         """Note why there is nothing to judge by, and log it once."""
         if self.trouble != trouble:

@@ -60,6 +60,8 @@ def _ready(s: Situation, status: Status) -> Raw:
 
 
 def _up_to_date(s: Situation, status: Status) -> Raw:
+    if s.unresolved:
+        return "UpToDate", "False", s.unresolved.cause, s.unresolved.message
     asked, stable = s.target, status.stable
     if stable and stable.revision == asked.revision and status.run is None:
         return "UpToDate", "True", "Promoted", f"{stable.version} is what the spec asks for"
@@ -95,13 +97,17 @@ def _metrics(s: Situation, status: Status) -> Raw:
         return _preflight(s.preflight)
     verdict = status.verdict
     if verdict is None or not (status.run or status.former):
-        # Nothing is asked between runs: what was last known stays.
+        # Nothing is asked between runs: what was last known stays, but for what only a comparison shows.
+        if old and old.reason == "SharedDegradation":
+            return _MEASURED
         return ("MetricsReady", old.status, old.reason, old.message) if old else _NOT_ASKED
+    if verdict.state == "SharedDegradation":
+        return "MetricsReady", "True", "SharedDegradation", verdict.message
     if verdict.state in ("NoData", "ProviderError", "SampleRatioMismatch"):
         return "MetricsReady", "False", verdict.cause or verdict.state, verdict.message
     if verdict.state == "NoTraffic":
         return "MetricsReady", "Unknown", "NoTraffic", "no request has been counted yet"
-    return "MetricsReady", "True", "Measured", "the objectives are measured"
+    return _MEASURED
 
 
 def _preflight(reading: Reading) -> Raw:
@@ -109,22 +115,26 @@ def _preflight(reading: Reading) -> Raw:
         return "MetricsReady", "False", reading.cause or reading.state, reading.message
     if not reading.measured:
         return "MetricsReady", "Unknown", "NoTraffic", "the series are there, but no request has been counted yet"
-    return "MetricsReady", "True", "Measured", "the objectives are measured"
+    return _MEASURED
 
 
+_MEASURED: Raw = ("MetricsReady", "True", "Measured", "the objectives are measured")
 _NOT_ASKED: Raw = ("MetricsReady", "Unknown", "NotAsked", "the objectives have not been asked for yet")
 
 
 def _abnormal(s: Situation, status: Status) -> Iterator[Raw]:
-    # Who waits by kstatus takes the first of Reconciling and Stalled for the truth: a first revision that is stuck is.
-    if status.run and status.phase != "Degraded":
+    # Who waits by kstatus takes the first of Reconciling and Stalled for the truth: a first revision that is stuck is,
+    # and so is a spec that cannot be resolved.
+    if status.run and status.phase != "Degraded" and not s.unresolved:
         yield "Reconciling", "True", "RunOpen", status.message
-    elif status.phase == "Pending":
+    elif status.phase == "Pending" and not s.unresolved:
         yield "Reconciling", "True", "Resuming", status.message
     pause = pause_reason(s)
     if pause and status.run:
         yield "Paused", "True", pause[0], pause[1]
-    if status.phase in ("RolledBack", "Degraded") or s.observed.blocked:
+    if s.unresolved and not s.observed.blocked:
+        yield "Stalled", "True", s.unresolved.cause, s.unresolved.message
+    elif status.phase in ("RolledBack", "Degraded") or s.observed.blocked:
         reason = "WriteRefused" if s.observed.blocked else status.phase
         yield "Stalled", "True", reason, status.message
     refused = status.refused

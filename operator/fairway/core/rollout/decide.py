@@ -14,11 +14,12 @@ from fairway.core.rollout.deadlines import (
 )
 from fairway.core.rollout.intake import asked_for_another
 from fairway.core.rollout.progress import advance, settled_at, step_ends
+from fairway.core.rollout.refused import told_unresolved
 from fairway.core.rollout.regression import regressed
 from fairway.core.rollout.report import NUMBERS_EVERY, report
 from fairway.core.rollout.retire import delay_passed, hold_ended, kept_warm, still_reached, window_closed
 from fairway.core.rollout.rollback import finish
-from fairway.core.rollout.situation import Concern, Event, Situation, unless_paused
+from fairway.core.rollout.situation import Concern, Event, Situation, unless_held
 from fairway.core.rollout.steering import abort, promote, promote_full, restart, retry, rollback, suspend
 from fairway.core.rollout.waiting import patience, undecided
 
@@ -38,10 +39,10 @@ CHAIN: tuple[Concern, ...] = (
     lost_its_pods,
     restart,
     approve,
-    unless_paused(promote),
-    unless_paused(promote_full),
-    unless_paused(undecided),
-    unless_paused(advance),
+    unless_held(promote),
+    unless_held(promote_full),
+    unless_held(undecided),
+    unless_held(advance),
     window_closed,
     still_reached,
     kept_warm,
@@ -71,6 +72,7 @@ def decide(s: Situation, *, owner_uid: str) -> Decision:
             break
         events.extend(transition.events)
         s = s.after(transition)
+    events.extend(told_unresolved(s))
     status = report(s, moved=s.status is not stored, owner_uid=owner_uid)
     return Decision(status, tuple(events), s.now if transition else _wake(s))
 

@@ -11,7 +11,9 @@ DEFAULT_STEP = 120.0
 
 
 def asked_for_another(s: Situation) -> Transition | None:
-    """React to a spec whose revision is not the one being served or tried."""
+    """React to a spec whose revision is not the one being served or tried; while nobody knows it, there is nothing."""
+    if s.unresolved:
+        return None
     status, target = s.status, s.target.revision
     current = status.candidate.revision if status.candidate else None
     if status.run and (current == target or (status.refused and status.refused.revision == target)):

@@ -40,6 +40,7 @@ def question(s: Situation, key: Key, providers: Providers | None = None) -> Ques
             queries=queried(s.spec, providers, key),
             since=status.former.promoted_at,
             weight=100,
+            checkpoint=status.evidence,
             former=status.former.revision,
             born=s.created,
         )

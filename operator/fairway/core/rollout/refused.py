@@ -1,6 +1,7 @@
 """A spec that cannot be acted on: said plainly, and whatever serves goes on serving."""
 
 from fairway.api.status import Condition, Status
+from fairway.core.rollout.situation import Event, Situation
 
 
 def refused(status: Status, *, generation: int, reason: str, message: str, now: float) -> Status:
@@ -29,3 +30,11 @@ def refused(status: Status, *, generation: int, reason: str, message: str, now: 
     phase = status.phase if status.stable else "Degraded"
     update = {"observed_generation": generation, "message": message, "conditions": (*kept, *told), "phase": phase}
     return status.model_copy(update=update)
+
+
+def told_unresolved(s: Situation) -> tuple[Event, ...]:
+    """Tell once that no revision can be made of the spec; the condition of the stored status knows what was told."""
+    why, old = s.unresolved, next((c for c in s.status.conditions if c.type == "UpToDate"), None)
+    if why is None or (old and (old.reason, old.message) == (why.cause, why.message)):
+        return ()
+    return (Event(why.cause, why.message, warning=True),)

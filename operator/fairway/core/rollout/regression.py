@@ -1,5 +1,6 @@
 """The samples say that the revision breaks its promise."""
 
+from fairway.api.status import Status
 from fairway.core.rollout.rollback import give_back, roll_back
 from fairway.core.rollout.situation import Situation, Transition
 from fairway.core.showing import regression_words
@@ -19,6 +20,13 @@ def regressed(s: Situation) -> Transition | None:
         held = rollout is not None and rollout.watch is not None and rollout.watch.on_breach == "Pause"
         return None if held else give_back(s, "Regressed", words)
     return None
+
+
+def analysed(status: Status) -> str | None:
+    """Name of the analysis that speaks about what is under way; None between runs."""
+    if status.run:
+        return status.run.id
+    return watch_id(status.former.run) if status.former else None
 
 
 def watch_id(run: str) -> str:

@@ -8,6 +8,7 @@ from fairway.core.rollout.conditions import conditions
 from fairway.core.rollout.deadlines import pull_deadline, ready_deadline, ready_seconds
 from fairway.core.rollout.effective import effective
 from fairway.core.rollout.progress import step_ends
+from fairway.core.rollout.regression import analysed
 from fairway.core.rollout.situation import Situation
 from fairway.core.rollout.waiting import pause_reason
 from fairway.core.showing import verdict_status
@@ -45,7 +46,7 @@ def _lineage(s: Situation) -> tuple[HistoryEntry, ...]:
     """Let the last entry of the asked revision say what the spec says: editing lineage changes history, not pods."""
     entries, model = s.status.history, s.spec.model
     at = next((i for i, entry in enumerate(entries) if entry.revision == s.target.revision), None)
-    if at is None:
+    if at is None or s.unresolved:
         return entries
     commit, data = model.source and model.source.commit, model.data and model.data.version
     told = entries[at].model_copy(update={"commit": commit, "data_version": data})
@@ -77,11 +78,12 @@ def _verdict(s: Situation, *, moved: bool) -> VerdictStatus | None:
 
 
 def _checkpoint(s: Situation, *, moved: bool) -> str | None:
-    watched = s.status.run is not None or s.status.former is not None
-    if not watched:
+    about = analysed(s.status)
+    if about is None:
         return None
-    fresh = s.reading is not None and s.status.run is not None and s.reading.run == s.status.run.id
-    return s.reading.checkpoint if s.reading and fresh and _due(s, s.reading, moved=moved) else s.status.evidence
+    if s.reading is not None and s.reading.run == about and _due(s, s.reading, moved=moved):
+        return s.reading.checkpoint
+    return s.status.evidence
 
 
 def _waiting(s: Situation) -> Run | None:
@@ -159,6 +161,8 @@ def _message(s: Situation, status: Status, phase: Phase) -> str:
         return "suspended: no pods until state is Active again"
     if s.observed.blocked:
         return s.observed.blocked
+    if s.unresolved:
+        return s.unresolved.message
     if run and candidate:
         share = f"{candidate.version} at {candidate.weight}%" if stable else f"{candidate.version}"
         capped = " (held at 0: no ready pod)" if stable and candidate.weight < run.weight else ""

@@ -77,6 +77,8 @@ class Situation:
     """Where the model answers."""
     runtime: str | None = None
     """The ModelRuntime in use."""
+    unresolved: Problem | None = None
+    """Why no revision can be made of the spec; the target is then what is tried, or else what serves."""
     trouble: RouteTrouble | None = None
     """Why no route can carry the requests: no gateway, or another ModelDeployment has the hostname."""
 
@@ -100,6 +102,11 @@ class Situation:
         return bool(self.spec.paused) and self.status.stable is not None  # nothing serves yet: nothing to protect
 
     @property
+    def held(self) -> bool:
+        """Whether an open run stays where it is: by the spec, or because nobody knows what the spec asks for."""
+        return self.paused or (self.unresolved is not None and self.status.stable is not None)
+
+    @property
     def suspended(self) -> bool:
         """Whether the spec asks for no pods at all."""
         return self.spec.state == "Suspended"
@@ -116,13 +123,13 @@ class Transition:
 Concern = Callable[[Situation], Transition | None]
 
 
-def unless_paused(concern: Concern) -> Concern:
-    """Hold a concern back while spec.paused: what takes weight away is never held."""
+def unless_held(concern: Concern) -> Concern:
+    """Hold a concern back while the run is held: what takes weight away never is."""
 
-    def held(s: Situation) -> Transition | None:
-        return None if s.paused else concern(s)
+    def unless(s: Situation) -> Transition | None:
+        return None if s.held else concern(s)
 
-    return held
+    return unless
 
 
 def objectives(spec: ModelDeploymentSpec) -> bool:

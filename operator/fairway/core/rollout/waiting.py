@@ -13,7 +13,7 @@ PATIENCE = 900.0
 def undecided(s: Situation) -> Transition | None:
     """Follow rollout.onUndecided once its time is over. Missing or broken metrics can only pause."""
     run = s.status.run
-    if run is None or s.paused or not overdue(s, run):
+    if run is None or s.held or not overdue(s, run):
         return None
     asked = s.spec.rollout.on_undecided if s.spec.rollout else None
     then = asked.then if asked else None
@@ -44,6 +44,8 @@ def pause_reason(s: Situation) -> tuple[str, str] | None:
         return None
     if s.paused:
         return "PausedBySpec", "spec.paused holds the run"
+    if s.held and s.unresolved:
+        return s.unresolved.cause, f"the run is held: {s.unresolved.message}"
     at = gate(run)
     if at is not None and run.stage == "Observing" and not approved(run):
         return "ApprovalNeeded", f"waiting for the approval {at.approval} of {run.id}"
