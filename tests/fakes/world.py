@@ -14,6 +14,7 @@ from typing import Any
 from fairway.api.status import Status
 from fairway.api.types import format_time
 from fairway.core import names
+from fairway.core.alerting import Alerting
 from fairway.core.providers import Providers
 from fairway.core.rollout.situation import Policy
 from fairway.core.verdict import Key, Question, Reading
@@ -77,6 +78,7 @@ class World(Controllers):
         super().__post_init__()
         self.analysis = FakeAnalysis()
         self.providers: Providers | None = None
+        self.alerting: Alerting | None = None
         self.errors: list[ClusterError] = []
         self._keep(GATEWAY)
         self.restart()
@@ -102,6 +104,7 @@ class World(Controllers):
                 providers=self.providers,
                 fetch_image="registry.example/fairway:0",
                 policy=Policy(),
+                alerting=self.alerting,
             ),
         )
         for manifest in self.objects.values():

@@ -139,3 +139,9 @@ def test_a_file_that_is_no_mapping_is_refused(written, text):
 def test_settings_do_not_change_once_they_are_read():
     with pytest.raises(ValidationError, match="frozen"):
         Settings().workers = 5
+
+
+def test_models_get_alerts_only_when_asked(written):
+    assert (Settings().model_alerts, Settings().model_alert_labels) == (False, {})
+    chosen = load(written("modelAlerts: true\nmodelAlertLabels: {release: prometheus}"))
+    assert (chosen.model_alerts, chosen.model_alert_labels) == (True, {"release": "prometheus"})
