@@ -12,12 +12,13 @@ from pathlib import Path
 from fairway import settings as configuration
 from fairway.adapters import cluster as api
 from fairway.adapters import lease, logs, notify, prometheus, promql, recorder, telemetry, watch
+from fairway.core.alerting import Alerting
 from fairway.core.providers import Providers
 from fairway.core.rollout.situation import Policy
 from fairway.engine.analysis import Analysis
 from fairway.engine.gather import Defaults
 from fairway.engine.reconciler import Reconciler
-from fairway.engine.runtime import KINDS, JobEndedError, Runtime, supervise
+from fairway.engine.runtime import JobEndedError, Runtime, kinds, supervise
 from fairway.engine.store import MemoryStore
 from fairway.engine.voices import Voices
 from fairway.engine.workqueue import WorkQueue
@@ -126,7 +127,7 @@ async def _lead(parts: Parts) -> None:
     async def watching() -> None:
         # Workers idle until the first complete view asks for passes.
         await runtime.sync()
-        await watch.run(_resources(), runtime.seen, settings.namespaces, settings.pod_name)
+        await watch.run(_resources(settings), runtime.seen, settings.namespaces, settings.pod_name)
 
     # Kopf ends every task that was started after it: it comes last, and only when all the rest runs.
     jobs = [parts.elector.renew, analysis.run, runtime.sweep, *[runtime.work] * settings.workers]
@@ -136,6 +137,7 @@ async def _lead(parts: Parts) -> None:
 def _runtime(parts: Parts, clock: SteadyClock, queue: WorkQueue, analysis: Analysis) -> Runtime:
     settings, metrics, store = parts.settings, parts.metrics, MemoryStore()
     cluster = api.KubernetesCluster(parts.client, guard=parts.elector.guard, called=metrics.api_call)
+    providers = Providers(settings.known_providers, promql.scoped)
     reconciler = Reconciler(
         cluster=cluster,
         store=store,
@@ -144,8 +146,9 @@ def _runtime(parts: Parts, clock: SteadyClock, queue: WorkQueue, analysis: Analy
         clock=clock,
         defaults=Defaults(
             gateway=settings.gateway,
-            providers=Providers(settings.known_providers, promql.scoped),
+            providers=providers,
             fetch_image=settings.fetch_image,
+            alerting=Alerting(providers, settings.model_alert_labels) if settings.model_alerts else None,
             policy=Policy(
                 settle=settings.settle,
                 scale_down_delay=settings.scale_down_delay,
@@ -163,6 +166,7 @@ def _runtime(parts: Parts, clock: SteadyClock, queue: WorkQueue, analysis: Analy
         reconciler=reconciler,
         clock=clock,
         namespaces=settings.namespaces,
+        watched=kinds(rules=settings.model_alerts),
         observed=metrics.passed,
     )
 
@@ -214,9 +218,9 @@ def _endpoints(parts: Parts) -> list[Endpoint]:
     ]
 
 
-def _resources() -> list[watch.Resource]:
+def _resources(settings: configuration.Settings) -> list[watch.Resource]:
     resources = []
-    for kind in KINDS:
+    for kind in kinds(rules=settings.model_alerts):
         group, _, version = kind.group_version.rpartition("/")
         resources.append((kind.name, group, version, kind.plural, kind.child))
     return resources

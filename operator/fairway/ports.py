@@ -105,6 +105,10 @@ class Store(Protocol):
         """Return every ModelDeployment."""
         ...
 
+    def serves(self, kind: str) -> bool:
+        """Return whether the API server knows this kind, as far as was seen."""
+        ...
+
     def put(self, manifest: Manifest) -> None:
         """Remember an object that we just wrote, unless a newer one is known."""
         ...

@@ -134,6 +134,10 @@ class Settings(Api):
     """An admission policy has compared the names in approvals with the requesters."""
     port: Port = 8080
     notifications: Annotated[tuple[NotificationSettings, ...], Field(max_length=20)] = ()
+    model_alerts: bool = False
+    """Whether each model with objectives gets a PrometheusRule, where that kind exists."""
+    model_alert_labels: dict[str, str] = Field(default_factory=dict)
+    """Labels by which a Prometheus selects these rules."""
     workers: int = Field(4, ge=1, le=64)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     pod_name: str = Field(default_factory=lambda: os.environ.get("POD_NAME", f"local-{os.getpid()}"))

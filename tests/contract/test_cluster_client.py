@@ -104,6 +104,7 @@ def cluster(client, waits):
         ("PodDisruptionBudget", "policy/v1", "/apis/policy/v1/namespaces/ml/poddisruptionbudgets"),
         ("HorizontalPodAutoscaler", "autoscaling/v2", "/apis/autoscaling/v2/namespaces/ml/horizontalpodautoscalers"),
         ("HTTPRoute", "gateway.networking.k8s.io/v1", "/apis/gateway.networking.k8s.io/v1/namespaces/ml/httproutes"),
+        ("PrometheusRule", "monitoring.coreos.com/v1", "/apis/monitoring.coreos.com/v1/namespaces/ml/prometheusrules"),
     ],
 )
 async def test_every_kind_is_created_at_its_own_path_by_our_manager(cluster, server, kind, api_version, path):

@@ -11,12 +11,13 @@ from kopf._cogs.configs.configuration import OperatorSettings
 from kopf._cogs.structs.references import Resource
 
 from fairway.adapters import watch
-from fairway.engine.runtime import KINDS
+from fairway.engine.runtime import KINDS, kinds
 from fairway.operate import _resources
+from fairway.settings import Settings
 from tests.fakes.api_server import FakeApiServer
 
 LABEL = "app.kubernetes.io/managed-by=fairway"
-RESOURCES = _resources()
+RESOURCES = _resources(Settings(model_alerts=True))
 
 
 @pytest.fixture
@@ -43,7 +44,15 @@ def test_every_kind_that_decisions_read_has_one_handler(built):
     registry, _ = built
     for _, group, version, plural, _ in RESOURCES:
         assert handler_of(registry, served(group, version, plural)).id == f"seen-{plural}"
-    assert len(list(registry._watching.get_all_handlers())) == len(RESOURCES) == len(KINDS)
+    assert len(list(registry._watching.get_all_handlers())) == len(RESOURCES) == len(kinds(rules=True))
+
+
+def test_rules_are_watched_only_where_they_are_wanted():
+    plain = _resources(Settings())
+    assert len(plain) == len(KINDS)
+    assert [one for one in RESOURCES if one not in plain] == [
+        ("PrometheusRule", "monitoring.coreos.com", "v1", "prometheusrules", True)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,7 @@ _KINDS = {
     "hpa": ("autoscaling/v2", "horizontalpodautoscalers"),
     "poddisruptionbudget": ("policy/v1", "poddisruptionbudgets"),
     "httproute": ("gateway.networking.k8s.io/v1", "httproutes"),
+    "prometheusrule": ("monitoring.coreos.com/v1", "prometheusrules"),
 }
 
 

@@ -13,7 +13,7 @@ from tests.stories import Stories
 Status = dict[str, Any]
 OURS = {
     "modeldeployments/status", "deployments", "deployments/scale", "services", "httproutes", "controllerrevisions",
-    "poddisruptionbudgets", "horizontalpodautoscalers", "events",
+    "poddisruptionbudgets", "horizontalpodautoscalers", "prometheusrules", "events",
 }  # fmt: skip
 MOST_BYTES = 10 * 1024
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 import yaml
 
+from fairway.core.build.alerts import ALERT
 from tests.e2e.harness import ROOT, Namespace, condition, environment, kubectl, model
 
 pytestmark = pytest.mark.e2e
@@ -87,3 +88,44 @@ async def test_every_query_runs_and_the_series_of_a_model_come_and_go(ns: Namesp
         assert ns.name not in await firing(client, "FairwayModelStalled")
         await kubectl("-n", ns.name, "delete", "md", "churn", "--timeout=30s")
         await until(client, f'{{__name__=~"fairway_.+",namespace="{ns.name}"}}', there=False)
+
+
+async def watched(ns: Namespace, objectives: list[str], seconds: float = 60.0) -> list[dict[str, Any]]:
+    """Wait until the model's rule has an alert for exactly these objectives; return the alerts."""
+    found: list[dict[str, Any]] = []
+    async with asyncio.timeout(seconds):
+        while [rule["labels"]["objective"] for rule in found] != objectives:
+            await asyncio.sleep(0.3)
+            rules = await ns.items("prometheusrules")
+            assert len(rules) <= 1
+            found = rules[0]["spec"]["groups"][0]["rules"] if rules else []
+    return found
+
+
+async def test_a_models_alerts_follow_its_objectives_and_can_be_asked(ns: Namespace) -> None:
+    """Given objectives, when a model serves, then a rule watches them; it changes and goes with them."""
+    errors = {"name": "errors", "errors": {"below": "1%"}, "minRequests": 20}
+    latency = {"name": "latency", "latency": {"percentile": 99, "below": "1s"}, "minRequests": 20}
+    served = {"traffic": {"hostnames": [ns.host]}}
+    await ns.apply(model("1.0.0", objectives=[errors], **served))
+    await ns.healthy("1.0.0", 90)
+    await watched(ns, ["errors"])
+    meta = (await ns.get("prometheusrule"))["metadata"]
+    assert [each["kind"] for each in meta["ownerReferences"]] == ["ModelDeployment"]
+    await ns.apply(model("1.0.0", objectives=[errors, latency], **served))
+    rules = await watched(ns, ["errors", "latency"])
+    assert {rule["alert"] for rule in rules} == {ALERT}
+    await ns.answers()
+    async with (
+        ns.load(90, rate=10.0) as load,
+        httpx.AsyncClient(base_url=environment()["FAIRWAY_PROMETHEUS_URL"], trust_env=False) as client,
+    ):
+        found = {rule["labels"]["objective"]: rule["expr"] for rule in rules}
+        # With a limit that all requests break it has a value, so that silence is no accident.
+        await until(client, found["latency"].replace("> 0.01", ">= 0"), there=True)
+        await ask(client, found["latency"])  # a busy machine may be slow: that it can be asked is enough
+        assert await ask(client, found["errors"]) == []
+        await load.stop()
+    await ns.apply(model("1.0.0", **served))
+    await watched(ns, [])
+    assert (await ns.status())["runs"] == 1

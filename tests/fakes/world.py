@@ -15,6 +15,7 @@ from typing import Any
 from fairway.api.status import Status
 from fairway.api.types import format_time
 from fairway.core import names
+from fairway.core.alerting import Alerting
 from fairway.core.providers import Providers
 from fairway.core.rollout.situation import Event, Policy
 from fairway.core.verdict import Key, Question, Reading
@@ -80,6 +81,7 @@ class World(Controllers):
         self.providers: Providers | None = None
         self.policy = Policy()
         self.stuck: Callable[[Key, Status, Event | None], None] = lambda _key, _status, _event: None
+        self.alerting: Alerting | None = None
         self.errors: list[ClusterError] = []
         self._keep(GATEWAY)
         self.restart()
@@ -105,6 +107,7 @@ class World(Controllers):
                 providers=self.providers,
                 fetch_image="registry.example/fairway:0",
                 policy=self.policy,
+                alerting=self.alerting,
             ),
             stuck=self.stuck,
         )

@@ -264,6 +264,34 @@ def test_in_namespaces_it_has_them_only_there(render: Render) -> None:
     assert set(roles) == {"ml", "risk", "fairway-system"}
 
 
+RULES_EXIST = ("monitoring.coreos.com/v1/PrometheusRule",)
+RULES = {("monitoring.coreos.com", "prometheusrules"): OWN}
+
+
+def test_where_rules_exist_models_get_alerts_and_the_operator_the_rights_for_them(render: Render) -> None:
+    labels = "monitoring.prometheusRule.labels.release=prometheus"
+    objects = render(labels, apis=RULES_EXIST)
+    assert grants(only_bound(objects, "ClusterRole")) == CLUSTER_RULES | NAMESPACED_RULES | RULES
+    chosen = Settings.model_validate(config_of(objects))
+    assert (chosen.model_alerts, chosen.model_alert_labels) == (True, {"release": "prometheus"})
+    in_namespaces = render("namespaces={ml}", apis=RULES_EXIST)
+    (role,) = (each for each in of_kind(in_namespaces, "Role") if each["metadata"]["namespace"] == "ml")
+    assert grants(role) == NAMESPACED_RULES | RULES
+
+
+@pytest.mark.parametrize(
+    ("sets", "apis"),
+    [((), ()), (("monitoring.modelAlerts.enabled=false",), RULES_EXIST), (("rbac.create=false",), RULES_EXIST)],
+    ids=["no such kind", "not wanted", "roles of somebody else"],
+)
+def test_without_alerts_of_models_there_are_no_rights_for_them(
+    render: Render, sets: tuple[str, ...], apis: tuple[str, ...]
+) -> None:
+    objects = render(*sets, apis=apis)
+    assert Settings.model_validate(config_of(objects)).model_alerts is False
+    assert not [role for role in operator_roles(objects) if RULES.keys() & grants(role).keys()]
+
+
 def test_only_its_own_lease_can_be_read_and_changed(render: Render) -> None:
     role = only(render("lease.name=mine"), "Role")
     assert role["metadata"]["namespace"] == "fairway-system"

@@ -15,7 +15,7 @@ from fairway.api import crd
 from fairway.api.spec import ModelDeploymentSpec
 from fairway.cli import program
 from fairway.core import commands as orders
-from fairway.engine.runtime import KINDS
+from fairway.engine.runtime import kinds
 from tests import pages
 from tests.packaging.helm import tool
 from tests.pages import ROOT
@@ -28,7 +28,7 @@ VERBS = {
 }  # fmt: skip
 KNOWN = {
     "pods", "pod", "lease", "leases", "namespace", "deployment", "service", "configmap", "crd", "nodes",
-    *(kind.plural for kind in KINDS), *(kind.name.lower() for kind in KINDS),
+    *(kind.plural for kind in kinds(rules=True)), *(kind.name.lower() for kind in kinds(rules=True)),
     *(name for each in crd.crds().values() for name in each["spec"]["names"].get("shortNames", ())),
 }  # fmt: skip
 OURS = {"md", "modeldeployment", "modeldeployments"}

@@ -169,3 +169,9 @@ def test_two_notifications_of_one_name_are_refused():
 
 def test_every_form_that_may_be_set_can_be_written():
     assert get_args(Form) == tuple(FORMS)
+
+
+def test_models_get_alerts_only_when_asked(written):
+    assert (Settings().model_alerts, Settings().model_alert_labels) == (False, {})
+    chosen = load(written("modelAlerts: true\nmodelAlertLabels: {release: prometheus}"))
+    assert (chosen.model_alerts, chosen.model_alert_labels) == (True, {"release": "prometheus"})

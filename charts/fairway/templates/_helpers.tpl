@@ -61,9 +61,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* Not empty where models get alerts of their own: as asked, where there is a kind for them, and with the rights to it. */}}
+{{- define "fairway.modelAlerts" -}}
+{{- if and .Values.monitoring.modelAlerts.enabled .Values.rbac.create (.Capabilities.APIVersions.Has "monitoring.coreos.com/v1/PrometheusRule") -}}
+true
+{{- end -}}
+{{- end -}}
+
 {{- define "fairway.config" -}}
 {{- include "fairway.checked" . -}}
 {{- $config := pick .Values "namespaces" "gateway" "prometheus" "metrics" "notifications" "settle" "scaleDownDelay" "lease" "port" "workers" "logLevel" -}}
+{{- if include "fairway.modelAlerts" . -}}
+{{- $_ := set $config "modelAlerts" true -}}
+{{- $_ := set $config "modelAlertLabels" .Values.monitoring.prometheusRule.labels -}}
+{{- end -}}
 {{- set $config "approvalsVerified" .Values.policy.approvals.enabled | toYaml }}
 {{- end -}}
 

@@ -26,6 +26,7 @@ _PLURALS = {
     "HorizontalPodAutoscaler": "horizontalpodautoscalers",
     "PodDisruptionBudget": "poddisruptionbudgets",
     "HTTPRoute": "httproutes",
+    "PrometheusRule": "prometheusrules",
     "ModelDeployment": "modeldeployments",
     "Event": "events",
     "Lease": "leases",

@@ -192,6 +192,11 @@ def le_values(edges: Iterable[float]) -> str:
     return "|".join(literal(s) for s in ("+Inf", *sorted(spellings)))
 
 
+def le_value(edge: float) -> str:
+    """Return a regular expression for the ``le`` label of this edge alone, in all its spellings."""
+    return "|".join(literal(spelling) for spelling in sorted(_spellings(edge)))
+
+
 def literal(text: str) -> str:
     """Escape text for a regular expression of RE2."""
     return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text)

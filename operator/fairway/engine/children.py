@@ -3,12 +3,16 @@
 from collections.abc import Collection, Iterable
 
 from fairway.core import names
+from fairway.core.build import alerts
 from fairway.core.desired import Child
 from fairway.core.drift import says
 from fairway.core.revision import digest
 from fairway.ports import Cluster, ClusterError, Manifest, Store
 
-_PRUNED = ("HTTPRoute", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Deployment", "Service", "ControllerRevision")
+_PRUNED = (
+    "HTTPRoute", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Deployment", "Service", "ControllerRevision",
+    alerts.KIND,
+)  # fmt: skip
 """Kinds that we create; what no longer should exist goes in this order: routes first."""
 
 
@@ -32,7 +36,9 @@ async def apply_children(
         except ClusterError as error:
             if error.ending:
                 return [error]  # what is left goes with the namespace
-            refused.append(error)
+            # A kind of others that went away since it was last looked for: what serves does not need it.
+            if name[0] != alerts.KIND or error.status != 404:  # noqa: PLR2004
+                refused.append(error)
     if not refused:
         surplus = [child for name, child in live.items() if name not in kept and _is_ours(child, owner_uid)]
         useless = [c for c in surplus if c["metadata"]["labels"].get(names.REVISION) not in kept_revisions]

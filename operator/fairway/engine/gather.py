@@ -11,6 +11,8 @@ from fairway.api.runtime import ModelRuntimeSpec
 from fairway.api.spec import GatewayRef, ModelDeploymentSpec
 from fairway.api.status import Status
 from fairway.core import routing, runtimes
+from fairway.core.alerting import Alerting
+from fairway.core.build import alerts
 from fairway.core.build.common import Owner
 from fairway.core.commands import pending
 from fairway.core.desired import Routing
@@ -37,6 +39,8 @@ class Defaults:
     providers: Providers | None = None
     fetch_image: str = ""
     """The operator's own image: the init container of models that are fetched or verified."""
+    alerting: Alerting | None = None
+    """With what models get alerts of their own; None for no alerts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Gathered:
     owner: Owner
     situation: Situation
     routing: Routing
+    alerting: Alerting | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,8 @@ class Gatherer:
             url=routing.url(owner, spec, live),
         )
         routable = trouble is None or observed.route is not None
-        return Gathered(model, owner, situation, Routing(gateway, routable))
+        alerting = self._defaults.alerting if self._store.serves(alerts.KIND) else None
+        return Gathered(model, owner, situation, Routing(gateway, routable), alerting)
 
     def _target(
         self, owner: Owner, spec: ModelDeploymentSpec, status: Status, observed: Observed, *, go_on: bool

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from fairway.api.status import Status
+from fairway.core.alerting import alerts
 from fairway.core.desired import desired
 from fairway.core.errors import Unresolved, first_words
 from fairway.core.fit import fit
@@ -87,7 +88,9 @@ class Reconciler:
         self._preflight.told(key)
         audit(model, situation, decision)
         self._tell(key, stored, situation, decision)
-        wanted = desired(owner, situation.spec, decision.status, situation.observed.records, gathered.routing)
+        records, alerting = situation.observed.records, gathered.alerting
+        wanted = desired(owner, situation.spec, decision.status, records, gathered.routing)
+        wanted += alerts(owner, situation.spec, decision.status, records, alerting)
         errors = await apply_children(self._cluster, self._store, owner.uid, wanted, _unrecorded(gathered, decision))
         look_at = self._ask(key, replace(situation, status=decision.status))
         if any(error.ending for error in errors):

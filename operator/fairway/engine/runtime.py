@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from fairway.core import names
+from fairway.core.build import alerts
 from fairway.core.verdict import Key
 from fairway.engine.reconciler import Reconciler, is_stale
 from fairway.engine.store import MemoryStore
@@ -50,6 +51,12 @@ KINDS = (
     Kind("ModelDeployment", "modeldeployments", "fairway.dev/v1alpha1", child=False),
 )
 """Everything that decisions read. Owners come last: when they are known, so are their children."""
+RULES = Kind(alerts.KIND, "prometheusrules", "monitoring.coreos.com/v1")
+
+
+def kinds(*, rules: bool) -> tuple[Kind, ...]:
+    """Return what is watched; rules for a Prometheus only where they are wanted, as it takes a right to see them."""
+    return (RULES, *KINDS) if rules else KINDS
 
 
 class Runtime:
@@ -64,6 +71,7 @@ class Runtime:
         reconciler: Reconciler,
         clock: Clock,
         namespaces: Sequence[str] = (),
+        watched: Sequence[Kind] = KINDS,
         observed: Callable[[float, bool], None] = lambda _seconds, _ok: None,
     ) -> None:
         self._cluster = cluster
@@ -72,6 +80,7 @@ class Runtime:
         self._reconciler = reconciler
         self._clock = clock
         self._namespaces = namespaces
+        self._kinds = watched
         self._observed = observed
 
     def seen(self, type_: str | None, manifest: Manifest) -> None:
@@ -92,7 +101,7 @@ class Runtime:
 
     async def sync(self) -> None:
         """List everything, so that no decision is made from half a view; ask for a pass over every owner."""
-        for kind in KINDS:
+        for kind in self._kinds:
             for namespace in (self._namespaces or (None,)) if kind.namespaced else (None,):
                 await self._list(kind, namespace)
         for key in self._store.models():
@@ -100,12 +109,14 @@ class Runtime:
 
     async def _list(self, kind: Kind, namespace: str | None) -> None:
         since = self._store.mark()
+        there = True
         try:
             listed = await self._cluster.list(kind.plural, kind.group_version, namespace, kind.selector)
         except ClusterError as error:
             if error.status != 404:  # noqa: PLR2004
                 raise
-            listed = []  # the kind is not installed
+            listed, there = [], False  # the kind is not installed
+        self._store.found(kind.name, there=there)
         for manifest in listed:
             manifest.setdefault("kind", kind.name)
             manifest.setdefault("apiVersion", kind.group_version)

@@ -25,6 +25,7 @@ class MemoryStore:
         self._owners: dict[str, Key] = {}
         self._gone: dict[str, None] = {}
         self._fresh: dict[str, int] = {}
+        self._absent: set[str] = set()
         self._clock = 0
 
     def deployment_of_model(self, key: Key) -> Manifest | None:
@@ -50,6 +51,14 @@ class MemoryStore:
     def all_models(self) -> list[Manifest]:
         """Return every ModelDeployment."""
         return list(self._models.values())
+
+    def serves(self, kind: str) -> bool:
+        """Return whether the API server knows this kind, as far as was seen."""
+        return kind not in self._absent
+
+    def found(self, kind: str, *, there: bool) -> None:
+        """Remember whether the API server knows this kind."""
+        (self._absent.discard if there else self._absent.add)(kind)
 
     def owner(self, manifest: Manifest) -> Key | None:
         """Return the ModelDeployment that an object belongs to, itself included."""
