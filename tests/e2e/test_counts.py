@@ -29,10 +29,14 @@ def routed(ns: Namespace, version: str, *objectives: dict[str, Any], **more: Any
 
 
 async def up(ns: Namespace, *objectives: dict[str, Any], **more: Any) -> None:
-    """Given version 1.0.0 behind the gateway."""
+    """Given version 1.0.0 behind the gateway, and scraped for a while.
+
+    A pod counts from 0 if it is surely new, and that is sure only once the samples reach back before its birth.
+    """
     await ns.apply(routed(ns, "1.0.0", *objectives, **more))
     await ns.healthy("1.0.0")
     await ns.answers()
+    await ns.until("it is measured", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 150)
 
 
 async def canary(ns: Namespace, *objectives: dict[str, Any], weight: int = 20, **more: Any) -> None:
