@@ -11,6 +11,8 @@ from tests.fakes.served import Served
 from tests.tape.__main__ import SIZE, tape
 from tests.tape.cast import frames, record
 
+PODS = ("GET", "/api/v1/namespaces/ml/pods")
+
 
 async def story(served):
     """1.1.0 is tried and promoted; 1.2.0 breaks its promise."""
@@ -21,6 +23,9 @@ async def story(served):
         served.say(state, objectives=(scenes.errors(state), scenes.latency(state)))
         await asyncio.sleep(1)
     await until(served, lambda: served.status().stable.version == "1.1.0")
+    # The view reads the pods anew for each picture: the second time from here on, what it shows is the promotion.
+    before = served.requests.count(PODS)
+    await until(served, lambda: served.requests.count(PODS) >= before + 2)
     served.kubectl_apply(scenes.spec("1.2.0", **steps))
     await until(served, lambda: served.status().candidate and served.status().candidate.weight == 5)
     served.say("Undecided", objectives=(scenes.errors(value="2.9%", log10_evidence=1.2, requests=70), scenes.latency()))
@@ -53,9 +58,12 @@ async def test_a_canary_and_a_rollback_are_recorded(tmp_path):
         config = tmp_path / "config"
         config.write_text(served.kubeconfig())
         recording = asyncio.create_task(tape(["churn"], os.environ | {"KUBECONFIG": str(config)}, tmp_path, 90.0))
-        await until(served, lambda: served.watches)
-        await story(served)
-        told = await recording
+        try:
+            await until(served, lambda: served.watches)
+            await story(served)
+            told = await recording
+        finally:
+            recording.cancel()
     assert any("Progressing  1.1.0 at 5%" in line for line in told), told
     assert any("Progressing  1.1.0 at 25%" in line for line in told), told
     assert any("Healthy  1.1.0 serves" in line for line in told), told

@@ -2,6 +2,7 @@
 
 import asyncio
 import codecs
+import contextlib
 import fcntl
 import json
 import os
@@ -14,6 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.fakes.tube import Tube
+
+LOOK = 0.02
+"""Seconds between two looks for something new, a picture's most."""
+PATIENCE = 5.0
+"""Seconds in which a program should heed a signal."""
 
 
 async def record(
@@ -34,23 +40,35 @@ async def record(
         *command, env=dict(environment), stdin=slave, stdout=slave, stderr=slave, start_new_session=True
     )
     os.close(slave)
+    os.set_blocking(master, False)
     written: list[tuple[float, str]] = []
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     begun = time.monotonic()
     while time.monotonic() - begun < seconds:
         try:
-            piece = await asyncio.to_thread(os.read, master, 1 << 16)
+            piece = os.read(master, 1 << 16)
+        except BlockingIOError:
+            await asyncio.sleep(LOOK)
+            continue
         except OSError:
             break  # the program has ended
         # A piece may end in the middle of a character.
         written.append((time.monotonic() - begun, decoder.decode(piece)))
         if until("".join(text for _, text in written)):
             break
-    if process.returncode is None:
-        process.send_signal(signal.SIGINT)
-    await process.wait()
+    await _end(process)
     os.close(master)
     return written
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Interrupt it; a program that ignores that, as one does which was started in the background, is terminated."""
+    for word in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(word)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), PATIENCE)
+            return
 
 
 def save(path: Path, written: Sequence[tuple[float, str]], size: tuple[int, int], title: str) -> None:

@@ -200,11 +200,11 @@ async def test_each_provider_is_counted_by_its_name(metrics):
             "metrics": {"providers": [{"name": "mimir", "url": "http://127.0.0.1:1"}]},
         }
     )
-    nothing = None
-    for endpoint in operate._endpoints(operate.Parts(settings, nothing, metrics, nothing, nothing)):
+    for provider in settings.providers:
+        source = operate._source(provider, metrics)
         with pytest.raises(MetricsError):
-            await endpoint.source.query("up")
-        await endpoint.source.close()
+            await source.query("up")
+        await source.close()
     assert series(metrics, "fairway_metrics_queries_total") == {("default", "error"): 1, ("mimir", "error"): 1}
 
 
