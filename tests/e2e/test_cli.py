@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +253,32 @@ async def test_a_watch_tells_a_rollback(ns: Namespace, viewer: Fairway, tmp_path
     finally:
         process.terminate()
         await process.wait()
+
+
+@pytest.mark.load
+async def test_a_backtest_finds_what_the_run_found(ns: Namespace, viewer: Fairway, tmp_path: Path) -> None:
+    """Given a bad version that took itself out, when its hour is replayed, then it would have been taken out."""
+    judged = {"objectives": [{"name": "errors", "errors": {"below": "2%"}}]}
+    await ns.apply(routed(ns, "1.0.0", **judged))
+    await ns.healthy("1.0.0")
+    await ns.answers()
+    await ns.until("it is measured", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 150)
+    bad = routed(ns, "1.1.0", env={"FAULT_ERROR_SHARE": "0.5"}, **judged)
+    async with ns.load(120, rate=60) as load:
+        began = datetime.now(UTC).isoformat()
+        await ns.apply(bad)
+        status = await ns.until("it is out", lambda s: s["phase"] == "RolledBack", 90)
+        await load.stop()
+    tried, stable = status["rejected"][0]["revision"], status["stable"]["revision"]
+    document = {"apiVersion": "fairway.dev/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": "churn"}}
+    file = tmp_path / "churn.yaml"
+    file.write_text(yaml.safe_dump({**document, "spec": bad}))
+    ended = await viewer(
+        "backtest", "-f", str(file), "--prometheus", environment()["FAIRWAY_PROMETHEUS_URL"], "-n", ns.name,
+        "--from", began, "--candidate", tried, "--stable", stable,
+    )  # fmt: skip
+    assert ended.code == REFUSED, ended
+    assert "Regressed: the candidate would have been rolled back" in ended.out
 
 
 async def test_kubectl_finds_the_plugin_and_completes_names(ns: Namespace, viewer: Fairway, tmp_path: Path) -> None:
