@@ -112,6 +112,7 @@ def test_no_colour_is_black_or_white_so_it_reads_on_light_and_on_dark(scene, wor
     world = worlds[scene]
     target = terminal(80, colour=True)
     text = "\n".join(style.lines(target, draw(seen(world), target, world.time)))
+    check(f"cli/status-colour-{scene}-80", text.replace("\x1b", "\\e") + "\n")
     used = {code for found in ESCAPES.findall(text) for code in found.split(";")}
     assert used
     assert not used & BLACK_OR_WHITE
