@@ -120,7 +120,7 @@ def test_nothing_is_filled_in():
 def test_a_runtime_is_accepted():
     server = {key: value for key, value in FULL["runtime"].items() if key in ModelRuntimeSpec.model_fields}
     server |= {"formats": [{"name": "sklearn", "version": "1.7"}, {"name": "xgboost"}], "modelMountPath": "/models"}
-    answer = kubectl(*DRY_RUN, stdin=manifest("mlserver", server, "ModelRuntime"))
+    answer = kubectl(*DRY_RUN, stdin=manifest("contract-mlserver", server, "ModelRuntime"))
     assert answer.returncode == 0, answer.stderr
 
 

@@ -256,6 +256,13 @@ class Namespace:
         records = {r["metadata"]["name"]: r["data"]["version"] for r in await self.items("controllerrevisions")}
         return {records[b["name"]]: b["weight"] for b in route["spec"]["rules"][0]["backendRefs"]}
 
+    async def weighs(self, expected: dict[str, int], seconds: float = 10.0) -> None:
+        """Wait until the route has these weights: it is written right after the status that tells of them."""
+        end = time.monotonic() + seconds
+        while (found := await self.weights()) != expected:
+            assert time.monotonic() < end, f"the route has {found}, not {expected}\n{await self.story()}"
+            await asyncio.sleep(0.1)
+
     async def pods(self, version: str) -> list[Manifest]:
         """The pods of one version that are not going away."""
         pods = await self.items("pods", f"fairway.dev/version={version}")
