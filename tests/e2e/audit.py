@@ -48,14 +48,24 @@ def mark() -> int:
 
 def requests(since: int, namespace: str | None = None) -> list[Request]:
     """Everything that the operator has asked since a mark, of one namespace or of all."""
-    assert log().stat().st_size >= since, "the audit log was rotated meanwhile: nothing can be said"
-    return [found for found in _all(since) if namespace is None or found.namespace == namespace]
+    found = (each for path, start in _parts(since) for each in _all(path, start))
+    return [each for each in found if namespace is None or each.namespace == namespace]
 
 
-def _all(since: int) -> Iterator[Request]:
+def _parts(since: int) -> list[tuple[Path, int]]:
+    """Files that hold the log from a mark on, and where to begin in each: it may have been rotated meanwhile."""
+    current = log()
+    if current.stat().st_size >= since:
+        return [(current, since)]
+    rotated = max(current.parent.glob(f"{current.stem}-*{current.suffix}"))  # their names have the time
+    assert rotated.stat().st_size >= since, "the audit log was rotated twice meanwhile: nothing can be said"
+    return [(rotated, since), (current, 0)]
+
+
+def _all(path: Path, since: int) -> Iterator[Request]:
     user = f"system:serviceaccount:{OPERATOR}:"
     named = user.encode()
-    with log().open("rb") as lines:
+    with path.open("rb") as lines:
         lines.seek(since)
         for line in lines:
             if not line.endswith(b"\n"):

@@ -39,7 +39,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, **found, "PATH": f"{path}:{os.environ['PATH']}"}
 
 
-async def run(*command: str, stdin: str | None = None, check: bool = True, seconds: float = 120.0) -> str:
+async def run(*command: str, stdin: str | None = None, check: bool = True, seconds: float = 300.0) -> str:
     """Run a program; fail with what it said."""
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -92,7 +92,7 @@ async def helm_install(*more: str, providers: list[dict[str, Any]] | None = None
     sets = [word for value in values for word in ("--set", value)]
     await run(
         "helm", "upgrade", "--install", "fairway", "charts/fairway", "--namespace", OPERATOR, "--create-namespace",
-        *sets, "--set-json", f"metrics.providers={json.dumps(providers)}", "--wait", "--timeout", "120s", seconds=150.0,
+        *sets, "--set-json", f"metrics.providers={json.dumps(providers)}", "--wait", "--timeout", "240s", seconds=300.0,
     )  # fmt: skip
 
 
@@ -109,7 +109,7 @@ async def install(providers: list[dict[str, Any]] | None = None) -> None:
     await helm_install(providers=providers)
     # The tag of a development image stays the same: pods of an older build must go.
     await kubectl("-n", OPERATOR, "rollout", "restart", "deployment/fairway")
-    await kubectl("-n", OPERATOR, "rollout", "status", "deployment/fairway", "--timeout=120s")
+    await kubectl("-n", OPERATOR, "rollout", "status", "deployment/fairway", "--timeout=240s")
 
 
 async def operators() -> set[str]:
@@ -123,7 +123,7 @@ async def operators() -> set[str]:
     }
 
 
-async def leader(but: str = "", seconds: float = 60.0) -> str:
+async def leader(but: str = "", seconds: float = 120.0) -> str:
     """Wait until a ready pod holds the lease, and not this one; return its name."""
     end = time.monotonic() + seconds
     while True:
@@ -216,12 +216,19 @@ class Namespace:
         """All objects of a kind."""
         return list((await self.read(kind, selector=selector))["items"])
 
+    async def shows(self, kind: str, holds: Callable[[list[Manifest]], Any], seconds: float = 60.0) -> None:
+        """Wait until the objects of a kind are so: children are written after the status, and others follow them."""
+        end = time.monotonic() + seconds
+        while not holds(found := await self.items(kind)):
+            assert time.monotonic() < end, f"{kind}: {json.dumps(found, indent=1)}\n{await self.story()}"
+            await asyncio.sleep(0.1)
+
     async def status(self, name: str = "churn") -> dict[str, Any]:
         """The status of the ModelDeployment."""
         return dict((await self.get("modeldeployment", name)).get("status", {}))
 
     async def until(
-        self, what: str, holds: Callable[[dict[str, Any]], Any], seconds: float = 60.0, name: str = "churn"
+        self, what: str, holds: Callable[[dict[str, Any]], Any], seconds: float = 120.0, name: str = "churn"
     ) -> dict[str, Any]:
         """Wait until the status says so; fail with the status, the events and the pods."""
         end = time.monotonic() + seconds
@@ -242,7 +249,7 @@ class Namespace:
         ]
         return "\n".join(parts)
 
-    async def healthy(self, version: str, seconds: float = 60.0) -> dict[str, Any]:
+    async def healthy(self, version: str, seconds: float = 120.0) -> dict[str, Any]:
         """Wait until this version serves and nothing is under way."""
 
         def there(status: dict[str, Any]) -> bool:
@@ -256,7 +263,7 @@ class Namespace:
         records = {r["metadata"]["name"]: r["data"]["version"] for r in await self.items("controllerrevisions")}
         return {records[b["name"]]: b["weight"] for b in route["spec"]["rules"][0]["backendRefs"]}
 
-    async def weighs(self, expected: dict[str, int], seconds: float = 10.0) -> None:
+    async def weighs(self, expected: dict[str, int], seconds: float = 30.0) -> None:
         """Wait until the route has these weights: it is written right after the status that tells of them."""
         end = time.monotonic() + seconds
         while (found := await self.weights()) != expected:
@@ -275,7 +282,15 @@ class Namespace:
         about.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
         return [(e["reason"], e["message"]) for e in about]
 
-    async def answers(self, seconds: float = 20.0, url: str | None = None) -> None:
+    async def told(self, reason: str, seconds: float = 30.0) -> str:
+        """Wait until the last Event has this reason, as Events are written beside the passes; return its message."""
+        end = time.monotonic() + seconds
+        while not (events := await self.events()) or events[-1][0] != reason:
+            assert time.monotonic() < end, f"the last Event is not {reason}: {events}"
+            await asyncio.sleep(0.1)
+        return events[-1][1]
+
+    async def answers(self, seconds: float = 60.0, url: str | None = None) -> None:
         """Wait until the gateway serves this model, or what else is asked by its URL."""
         end = time.monotonic() + seconds
         headers = {"Host": self.host, "Content-Type": "application/json"}
@@ -341,7 +356,7 @@ async def named_namespace(name: str) -> AsyncIterator[Namespace]:
 
 async def idle_model() -> None:
     """Make the model that idles, anew."""
-    await kubectl("delete", "namespace", IDLE, "--ignore-not-found", "--timeout=60s")
+    await kubectl("delete", "namespace", IDLE, "--ignore-not-found", "--timeout=180s")
     await kubectl("create", "namespace", IDLE)
     async with named_namespace(IDLE) as ns:
         objectives = [{"name": "errors", "errors": {"below": "2%"}}]

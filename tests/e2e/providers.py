@@ -16,11 +16,11 @@ SHARE = f"{FAILED} / sum(rate(http_requests_total{{$selector}}[$window]))"
 
 async def make() -> list[dict[str, Any]]:
     """Start the proxies, anew; return the providers as the chart's values take them."""
-    await kubectl("delete", "namespace", PLACE, "--ignore-not-found", "--timeout=60s")
+    await kubectl("delete", "namespace", PLACE, "--ignore-not-found", "--timeout=180s")
     await kubectl("create", "namespace", PLACE)
     manifests = [_pod(), *(_service(name, port) for name, port in FAULTY.items())]
     await kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}))
-    await kubectl("-n", PLACE, "wait", "--for=condition=Ready", "pod/proxies", "--timeout=60s")
+    await kubectl("-n", PLACE, "wait", "--for=condition=Ready", "pod/proxies", "--timeout=180s")
     query = {"name": "error-share", "promql": SHARE}
     free = {"name": "free", "url": _prometheus(), "scrapeInterval": "5s", "freeQueries": True, "queries": [query]}
     return [*[await _provider(name, port) for name, port in FAULTY.items()], free]

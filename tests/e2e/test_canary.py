@@ -32,22 +32,23 @@ async def up(ns: Namespace) -> None:
 async def test_s6_s7_s55_a_good_version_takes_over_step_by_step(ns: Namespace) -> None:
     """Given load, when 1.1.0 is applied, then 20, 50, 100; the same pods serve and no request is lost."""
     await up(ns)
-    async with ns.load(180) as load:
+    async with ns.load(600) as load:
         await ns.apply(judged(ns, "1.1.0"))
         await ns.until("20 %", lambda s: s.get("candidate", {}).get("weight") == 20)
         tried = {pod["metadata"]["uid"] for pod in await ns.pods("1.1.0")}
         entry = (await ns.get("service"))["spec"]["selector"]["fairway.dev/revision"]
         assert entry == (await ns.status())["stable"]["revision"]
-        await ns.until("50 %", lambda s: s.get("candidate", {}).get("weight") == 50, 90)
+        await ns.until("50 %", lambda s: s.get("candidate", {}).get("weight") == 50, 120)
         half = asyncio.get_running_loop().time()
-        await ns.until("1.1.0 is stable", lambda s: serves(s) == "1.1.0", 90)
+        await ns.until("1.1.0 is stable", lambda s: serves(s) == "1.1.0", 120)
         held = asyncio.get_running_loop().time() - half
-        status = await ns.until("the old pods are gone", lambda s: not s.get("retiring") and not s.get("former"), 90)
+        status = await ns.until("the old pods are gone", lambda s: not s.get("retiring") and not s.get("former"), 150)
         result = await load.stop()
     assert result.losses == []
     assert tried <= {pod["metadata"]["uid"] for pod in await ns.pods("1.1.0")}
     assert [entry["outcome"] for entry in status["history"]] == ["Promoted", "Promoted"]
     _assert_split(result, held)
+    await ns.told("WatchEnded")
     reasons = [reason for reason, _ in await ns.events()]
     assert reasons == [
         "RunStarted",
@@ -76,9 +77,9 @@ def _assert_split(result: Result, held: float) -> None:
 async def test_s22_a_bad_version_is_out_fast_and_stays_out(ns: Namespace) -> None:
     """Given load, when half of 1.2.0's answers fail at 5 %, then its weight is 0 at once and every number is told."""
     await up(ns)
-    async with ns.load(120) as load:
+    async with ns.load(240) as load:
         await ns.apply(judged(ns, "1.2.0", {"FAULT_ERROR_SHARE": "0.5"}, steps=[{"weight": 5, "for": "2m"}]))
-        status = await ns.until("1.2.0 is rolled back", lambda s: s.get("phase") == "RolledBack", 60)
+        status = await ns.until("1.2.0 is rolled back", lambda s: s.get("phase") == "RolledBack", 110)
         await asyncio.sleep(5)  # the router's own delay, and time for a mistaken retry to show
         result = await load.stop()
     assert result.lost == 0
@@ -89,9 +90,7 @@ async def test_s22_a_bad_version_is_out_fast_and_stays_out(ns: Namespace) -> Non
     verdict = status["verdict"]["objectives"][0]
     assert (verdict["state"], verdict["limit"]) == ("Regressed", "2%")
     await ns.weighs({"1.0.0": 100})
-    reason, message = (await ns.events())[-1]
-    assert reason == "RolledBack"
-    assert "evidence 10^" in message
+    assert "evidence 10^" in await ns.told("RolledBack")
     last = max(sample.done for sample in result.samples if sample.version == "1.2.0")
     first = result.first_bad_answer("1.2.0")
     assert first is not None
@@ -104,9 +103,9 @@ async def test_s25_an_image_that_does_not_exist_never_gets_weight(ns: Namespace)
     spec = judged(ns, "1.4.0", deadlines={"ready": "20s", "pull": "10s"})
     spec["runtime"]["image"] = "registry.example/churn:1.4.0"
     await ns.apply(spec)
-    status = await ns.until("the pull failure is named", lambda s: "ImagePull" in s.get("message", ""), 30)
+    status = await ns.until("the pull failure is named", lambda s: "ImagePull" in s.get("message", ""), 90)
     assert status["candidate"]["weight"] == 0
-    status = await ns.until("1.4.0 is rejected", lambda s: s.get("phase") == "RolledBack", 60)
+    status = await ns.until("1.4.0 is rejected", lambda s: s.get("phase") == "RolledBack")
     assert "registry.example/churn:1.4.0" in status["message"]
     assert serves(status) == "1.0.0"
     await ns.weighs({"1.0.0": 100})
@@ -116,10 +115,10 @@ async def test_s25_an_image_that_does_not_exist_never_gets_weight(ns: Namespace)
 async def test_s26_a_crash_takes_the_weight_before_the_metrics_know(ns: Namespace) -> None:
     """Given a candidate with weight, when its only pod crashes for good, then it is out although no verdict said so."""
     await up(ns)
-    async with ns.load(90) as load:
+    async with ns.load(360) as load:
         await ns.apply(judged(ns, "1.3.0", {"FAULT_CRASH": "after:12"}, steps=[{"weight": 20, "for": "5m"}]))
         await ns.until("20 %", lambda s: s.get("candidate", {}).get("weight") == 20)
-        status = await ns.until("it is out", lambda s: s.get("phase") == "RolledBack", 60)
+        status = await ns.until("it is out", lambda s: s.get("phase") == "RolledBack")
         await load.stop()
     assert condition(status, "UpToDate") == ("False", "Crashed")
     assert "exit code" in status["message"]
@@ -130,12 +129,12 @@ async def test_s26_a_crash_takes_the_weight_before_the_metrics_know(ns: Namespac
 async def test_p4_killing_the_operator_in_mid_run_changes_nothing_but_time(ns: Namespace) -> None:
     """Given an open run, when every operator pod is killed, then a successor goes on and no request is lost."""
     await up(ns)
-    async with ns.load(240) as load:
+    async with ns.load(420) as load:
         await ns.apply(judged(ns, "1.1.0"))
         await ns.until("20 %", lambda s: s.get("candidate", {}).get("weight") == 20)
         pods = "-l", "app.kubernetes.io/name=fairway"
         await kubectl("-n", OPERATOR, "delete", "pods", *pods, "--grace-period=0", "--force")
-        await ns.until("1.1.0 is stable", lambda s: serves(s) == "1.1.0", 150)
+        await ns.until("1.1.0 is stable", lambda s: serves(s) == "1.1.0", 240)
         result = await load.stop()
     assert result.losses == []
     status = await ns.status()

@@ -59,7 +59,7 @@ async def user(ns: Namespace, folder: Path, name: str, *roles: str) -> Path:
 def program(config: Path, *command: str) -> Fairway:
     """Call the installed program with this kubeconfig."""
 
-    async def call(*words: str, seconds: float = 120.0) -> Ended:
+    async def call(*words: str, seconds: float = 300.0) -> Ended:
         variables = environment() | {"KUBECONFIG": str(config)}
         variables["PATH"] = f"{BIN}{os.pathsep}{variables['PATH']}"
         process = await asyncio.create_subprocess_exec(
@@ -122,6 +122,7 @@ async def test_a_viewer_sees_everything(ns: Namespace, viewer: Fairway) -> None:
     assert json.loads((await viewer("status", "churn", "-o", "json")).out)["status"]["run"]["id"] == run
     assert "commit 4f2c9d1" in (await viewer("history", "churn")).out
     assert "1.1.0 is being tried against 1.0.0" in (await viewer("why", "churn")).out
+    await ns.told("WeightChanged")
     assert "WeightChanged" in (await viewer("events", "churn")).out
     assert (await viewer("logs", "churn", "--tail", "-1")).code == DONE
     refused = await viewer("abort", "churn")
@@ -181,10 +182,10 @@ async def test_an_owner_pauses_resumes_and_restarts(ns: Namespace, owner: Fairwa
     assert (await owner("pause", "churn", "--wait")).code == DONE
     assert condition(await ns.status(), "Paused") == ("True", "PausedBySpec")
     assert (await owner("resume", "churn", "--wait")).code == DONE
-    assert (await owner("wait", "churn", "--for", "uptodate", "--timeout", "60s")).code == DONE
+    assert (await owner("wait", "churn", "--for", "uptodate", "--timeout", "120s")).code == DONE
     before = {pod["metadata"]["uid"] for pod in await ns.pods("1.1.0")}
     assert (await owner("restart", "churn", "--wait")).code == DONE
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(180):
         while before & {pod["metadata"]["uid"] for pod in await ns.pods("1.1.0")}:
             await asyncio.sleep(0.5)
 
@@ -209,7 +210,7 @@ async def test_foreseeing_what_the_cluster_then_does(ns: Namespace, owner: Fairw
     rendered = await owner("render", "-f", str(file), "--gateway", "gateways/models")
     names = {(o["kind"], o["metadata"]["name"]) for o in yaml.safe_load_all(rendered.out)}
     await ns.apply(spec)
-    status = await ns.healthy("1.1.0", 120)
+    status = await ns.healthy("1.1.0", 180)
     revision = status["stable"]["revision"]
     assert f"A new revision, {revision}" in told.out
     assert ("Deployment", f"churn-{revision}") in names
@@ -240,7 +241,7 @@ async def test_a_watch_tells_a_rollback(ns: Namespace, viewer: Fairway, tmp_path
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(150):
+        async with asyncio.timeout(300):
             first = (await process.stdout.readline()).decode()
             await ns.apply(routed(ns, "1.1.0", env={"FAULT_CRASH": "start"}))
             seen = ""
@@ -264,10 +265,10 @@ async def test_a_backtest_finds_what_the_run_found(ns: Namespace, viewer: Fairwa
     await ns.answers()
     await ns.until("it is measured", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 150)
     bad = routed(ns, "1.1.0", env={"FAULT_ERROR_SHARE": "0.5"}, **judged)
-    async with ns.load(120, rate=60) as load:
+    async with ns.load(300, rate=60) as load:
         began = datetime.now(UTC).isoformat()
         await ns.apply(bad)
-        status = await ns.until("it is out", lambda s: s["phase"] == "RolledBack", 90)
+        status = await ns.until("it is out", lambda s: s["phase"] == "RolledBack", 150)
         await load.stop()
     tried, stable = status["rejected"][0]["revision"], status["stable"]["revision"]
     document = {"apiVersion": "fairway.dev/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": "churn"}}

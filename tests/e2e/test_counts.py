@@ -18,8 +18,8 @@ loaded = pytest.mark.load
 ERRORS = {"name": "errors", "errors": {"below": "2%"}}
 LATENCY = {"name": "latency", "latency": {"percentile": 90, "below": "250ms"}}
 HELD = [{"weight": 20, "for": "15m"}]
-REFRESH = 100.0
-"""Seconds in which a status shows the numbers of all that has been answered: scrapes, a look, and 30 s of patience."""
+REFRESH = 180.0
+"""Seconds in which a status shows all that was answered, on a slow machine: scrapes, a look, and 30 s of patience."""
 
 
 def routed(ns: Namespace, version: str, *objectives: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -36,13 +36,13 @@ async def up(ns: Namespace, *objectives: dict[str, Any], **more: Any) -> None:
     await ns.apply(routed(ns, "1.0.0", *objectives, **more))
     await ns.healthy("1.0.0")
     await ns.answers()
-    await ns.until("it is measured", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 150)
+    await ns.until("it is measured", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 240)
 
 
 async def canary(ns: Namespace, *objectives: dict[str, Any], weight: int = 20, **more: Any) -> None:
     """Given version 1.1.0 beside it, held at its weight."""
     await ns.apply(routed(ns, "1.1.0", *objectives, **more))
-    await ns.until("it has its weight", lambda s: s.get("candidate", {}).get("weight") == weight, 90)
+    await ns.until("it has its weight", lambda s: s.get("candidate", {}).get("weight") == weight)
 
 
 def counted(status: dict[str, Any], name: str = "errors") -> dict[str, Any]:
@@ -109,10 +109,12 @@ async def test_s30_a_restart_and_new_pods_are_counted_exactly(ns: Namespace) -> 
     await kubectl("-n", ns.name, "exec", pod["metadata"]["name"], "--", "python3", "-c", "import os; os.kill(1, 15)")
     await _restarted(ns)
     await ns.apply(routed(ns, "1.1.0", generous, env=env, scaling={"replicas": 8}))
-    running = asyncio.create_task(load(ns, 40))
-    second = await running
-    status = await ns.status()
-    assert status["candidate"]["ready"] >= 2, "pods came while requests did"
+    async with ns.load(300, rate=40) as running:
+        await asyncio.gather(
+            asyncio.sleep(40),
+            ns.until("pods come while requests do", lambda s: s["candidate"].get("ready", 0) >= 2, 240),
+        )
+        second = await running.stop()
     sums = [result.by_version["1.1.0"] for result in (first, second)]
     sent, failed = (sum(each[key] for each in sums) for key in ("requests", "injected"))
     status = await ns.until(f"{sent} requests", lambda s: counted(s).get("requests", 0) >= sent, REFRESH)
@@ -121,7 +123,7 @@ async def test_s30_a_restart_and_new_pods_are_counted_exactly(ns: Namespace) -> 
     assert first.losses == second.losses == []
 
 
-async def _restarted(ns: Namespace, seconds: float = 60.0) -> None:
+async def _restarted(ns: Namespace, seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while True:
         (pod,) = await ns.pods("1.1.0")
@@ -136,7 +138,7 @@ async def test_s28_without_requests_nothing_is_decided(ns: Namespace) -> None:
     """Given a candidate with weight, when nobody asks it anything for two minutes, then it waits and says so."""
     await up(ns)
     await canary(ns)
-    status = await ns.until("no traffic", lambda s: state(s) == "NoTraffic", 180)
+    status = await ns.until("no traffic", lambda s: state(s) == "NoTraffic", 300)
     assert status["candidate"]["weight"] == 20
     assert serves(status) == "1.0.0"
     assert "no requests for" in status["verdict"]["message"]
@@ -148,7 +150,7 @@ async def test_s28_a_bad_answer_of_a_few_convicts_nobody(ns: Namespace) -> None:
     await canary(ns, env={"FAULT_ERROR_SHARE": "0.34"})
     address = (await ns.get("service", f"churn-{(await ns.status())['candidate']['revision']}"))["spec"]["clusterIP"]
     statuses: list[int] = []
-    async with aiohttp.ClientSession() as session, asyncio.timeout(30):
+    async with aiohttp.ClientSession() as session, asyncio.timeout(90):
         while len(statuses) < 3 or 500 not in statuses:
             headers = {"Content-Type": "application/json"}
             try:
@@ -169,9 +171,9 @@ async def test_s28_both_bad_alike_is_a_shared_outage(ns: Namespace) -> None:
     await ns.apply(routed(ns, "1.0.0", env=env))
     await ns.healthy("1.0.0")
     await ns.answers()
-    async with ns.load(150, rate=60) as running:
+    async with ns.load(360, rate=60) as running:
         await canary(ns, env=env)
-        status = await ns.until("it is shared", lambda s: state(s) == "SharedDegradation", 100)
+        status = await ns.until("it is shared", lambda s: state(s) == "SharedDegradation", 200)
         assert (status["candidate"]["weight"], serves(status)) == (20, "1.0.0")
         result = await running.stop()
     assert result.losses == []
@@ -184,9 +186,9 @@ async def test_s28_the_wrong_share_of_the_requests_stops_the_promotion(ns: Names
     await up(ns, **steps)
     await canary(ns, weight=5, **steps)
     address = (await ns.get("service", f"churn-{(await ns.status())['candidate']['revision']}"))["spec"]["clusterIP"]
-    beside = Load(Plan(url=f"http://{address}/predict", rate=20, seconds=150))
-    async with ns.load(150, rate=40) as running, beside:
-        status = await ns.until("a mismatch", lambda s: state(s) == "SampleRatioMismatch", 100)
+    beside = Load(Plan(url=f"http://{address}/predict", rate=20, seconds=240))
+    async with ns.load(240, rate=40) as running, beside:
+        status = await ns.until("a mismatch", lambda s: state(s) == "SampleRatioMismatch", 200)
         await running.stop()
         await beside.stop()
     assert "at weight 5" in status["verdict"]["message"]
@@ -202,11 +204,11 @@ async def test_s32_a_slow_loader_keeps_its_time_at_every_step(ns: Namespace) -> 
     spec = routed(ns, "1.1.0", env=env, rollout={"steps": steps, "watch": {"for": "0s"}})
     del spec["objectives"]  # no requests, no verdict: time alone decides here
     await ns.apply(spec)
-    await ns.until("50 %", lambda s: s.get("candidate", {}).get("weight") == 50, 180)
+    await ns.until("50 %", lambda s: s.get("candidate", {}).get("weight") == 50, 240)
     assert time.monotonic() - began >= 90
-    await ns.healthy("1.1.0", 120)
-    status = await ns.status()
+    status = await ns.healthy("1.1.0", 240)  # the pods that it still needs load for 90 s, too
     assert condition(status, "UpToDate") == ("True", "Promoted")
+    await ns.told("Promoted")
     events = [each for each in await ns.items("events") if each["involvedObject"]["kind"] == "ModelDeployment"]
     given, taken = (
         max(_at(each) for each in events if each["reason"] == reason) for reason in ("WeightChanged", "Promoted")

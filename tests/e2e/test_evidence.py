@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.load]
 ERRORS = {"name": "errors", "errors": {"below": "2%"}}
 BROKEN = ERRORS | {"provider": "broken"}
 HANGING = ERRORS | {"provider": "hanging"}
-HELD = [{"weight": 20, "for": "15m"}]
+HELD = [{"weight": 20, "for": "1h"}]
 QUICK = [{"weight": 20, "for": "2s"}, {"weight": 50, "for": "2s"}]
 
 FAULTS = {
@@ -62,18 +62,18 @@ async def test_s29_every_fault_holds_with_its_reason_and_passes(ns: Namespace) -
     await ns.apply(routed(ns, "1.0.0", BROKEN))
     await ns.healthy("1.0.0")
     await ns.answers()
-    async with ns.load(900, rate=60) as load:
+    async with ns.load(3600, rate=60) as load:
         await ns.apply(routed(ns, "1.1.0", BROKEN, rollout={"steps": HELD}))
-        await ns.until("a verdict", lambda s: weight(s) == 20 and verdict(s) in WELL, 60)
+        await ns.until("a verdict", lambda s: weight(s) == 20 and verdict(s) in WELL)
         for word, state in FAULTS.items():
             await fault(word)
-            status = await ns.until(f"{word} is {state}", lambda s, state=state: verdict(s) == state, 90)
+            status = await ns.until(f"{word} is {state}", lambda s, state=state: verdict(s) == state, 180)
             assert weight(status) == 20, word
             assert status["phase"] == "Progressing", word
             assert condition(status, "MetricsReady")[0] == "False", word
             assert "169.254" not in json.dumps(status), word
             await fault("none")
-            status = await ns.until(f"after {word}", lambda s: verdict(s) in WELL, 100)
+            status = await ns.until(f"after {word}", lambda s: verdict(s) in WELL, 180)
             assert condition(status, "MetricsReady") == ("True", "Measured"), word
         await fault("slow")
         await asyncio.sleep(20)  # an answer that takes 3 s is an answer: nothing may come of it
@@ -92,19 +92,18 @@ async def test_s29_others_keep_their_pace_and_the_held_run_goes_on_afterwards(ns
     await ns.healthy("1.0.0")
     await ns.until("other serves", lambda s: s.get("phase") == "Healthy", name="other")
     await ns.answers()
-    await ns.until("it can be asked", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 150)
+    await ns.until("it can be asked", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 240)
     await fault("hangs", "hanging")
-    beside = Load(Plan(url=ns.url, host=f"other.{ns.host}", rate=60, seconds=600))
-    async with ns.load(600, rate=60) as load, beside:
+    beside = Load(Plan(url=ns.url, host=f"other.{ns.host}", rate=60, seconds=900))
+    async with ns.load(900, rate=60) as load, beside:
         await ns.apply(routed(ns, "1.1.0", HANGING, rollout={"steps": QUICK, "watch": {"for": "5s"}}))
         await ns.apply(routed(ns, "1.1.0", ERRORS, host="other.", rollout={"steps": QUICK}), name="other")
-        await ns.until("other is promoted", lambda s: serves(s) == "1.1.0", 90, name="other")
-        status = await ns.until("it is held", lambda s: verdict(s) == "ProviderError", 60)
-        assert weight(status) == 20
+        await ns.until("other is promoted", lambda s: serves(s) == "1.1.0", 180, name="other")
+        await ns.until("it is held at 20 %", lambda s: verdict(s) == "ProviderError" and weight(s) == 20)
         await asyncio.sleep(20)  # long enough for both steps, had there been evidence
         assert weight(await ns.status()) == 20
         await fault("none", "hanging")
-        await ns.until("it goes on", lambda s: serves(s) == "1.1.0", 120)
+        await ns.until("it goes on", lambda s: serves(s) == "1.1.0", 240)
         await load.stop()
         await beside.stop()
 
@@ -115,11 +114,11 @@ async def test_s23_a_query_of_ones_own_rolls_back(ns: Namespace) -> None:
     await ns.apply(routed(ns, "1.0.0", own))
     await ns.healthy("1.0.0")
     await ns.answers()
-    async with ns.load(180, rate=100) as load:
-        await ns.until("it is measured", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 90)
+    async with ns.load(420, rate=100) as load:
+        await ns.until("it is measured", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 240)
         bad = {"FAULT_ERROR_SHARE": "0.5"}
         await ns.apply(routed(ns, "1.1.0", own, env=bad, rollout={"steps": HELD}))
-        status = await ns.until("it is out", lambda s: s["phase"] == "RolledBack", 90)
+        status = await ns.until("it is out", lambda s: s["phase"] == "RolledBack", 150)
         await load.stop()
     assert condition(status, "UpToDate") == ("False", "Regressed")
     assert "3 of the last" in status["message"]
@@ -132,9 +131,9 @@ async def test_s23_a_template_promotes_what_keeps_it(ns: Namespace) -> None:
     await ns.apply(routed(ns, "1.0.0", template))
     await ns.healthy("1.0.0")
     await ns.answers()
-    async with ns.load(180, rate=100) as load:
+    async with ns.load(420, rate=100) as load:
         await ns.apply(routed(ns, "1.1.0", template, rollout={"steps": QUICK}))
-        await ns.until("1.1.0 serves", lambda s: serves(s) == "1.1.0", 120)
+        await ns.until("1.1.0 serves", lambda s: serves(s) == "1.1.0", 240)
         await load.stop()
 
 
@@ -148,5 +147,6 @@ async def test_s2_what_cannot_be_asked_is_said_at_once(ns: Namespace) -> None:
     }
     for reason, objective in wrong.items():
         await ns.apply(routed(ns, "1.0.0", objective))
+        await ns.until("it serves", lambda s: serves(s) == "1.0.0")  # until then nothing is looked at
         await ns.until(reason, lambda s, reason=reason: condition(s, "MetricsReady") == ("False", reason), 20)
     await ns.healthy("1.0.0")

@@ -36,7 +36,7 @@ async def looked_at(ns: Namespace, name: str) -> None:
     """Wait until whoever leads now has made a pass over everything: a new model comes after those that were there."""
     await leader()
     await ns.apply(model("1.0.0"), name=name)
-    await ns.until("a first model of the new leader", lambda s: s.get("phase") == "Healthy", 90, name=name)
+    await ns.until("a first model of the new leader", lambda s: s.get("phase") == "Healthy", 180, name=name)
 
 
 async def picture(ns: Namespace) -> dict[str, Any]:
@@ -70,20 +70,20 @@ async def test_p9_an_upgrade_and_the_way_back_restart_no_model_and_open_no_run(r
     await ns.apply(routed(ns, "1.0.0"))
     await ns.apply(model("1.0.0"), name="held")
     await ns.healthy("1.0.0")
-    await ns.until("held serves", lambda s: s.get("phase") == "Healthy", 90, name="held")
+    await ns.until("held serves", lambda s: s.get("phase") == "Healthy", 180, name="held")
     await ns.apply(model("1.1.0", rollout={"steps": [{"weight": 50, "for": "1h"}]}), name="held")
-    await ns.until("held at 50", lambda s: s.get("candidate", {}).get("weight") == 50, 90, name="held")
+    await ns.until("held at 50", lambda s: s.get("candidate", {}).get("weight") == 50, 180, name="held")
     await ns.answers()
     before = await picture(ns)
     old = await leader()
-    async with ns.load(300) as load:
+    async with ns.load(1200) as load:
         await helm_install(*OTHER)
-        await kubectl("-n", OPERATOR, "rollout", "status", "deployment/fairway", "--timeout=90s")
+        await kubectl("-n", OPERATOR, "rollout", "status", "deployment/fairway", "--timeout=180s")
         await looked_at(ns, "after-upgrade")
         assert await leader() != old
         assert await picture(ns) == before
-        await run("helm", "rollback", "fairway", "--namespace", OPERATOR, "--wait", "--timeout", "120s", seconds=150)
-        await kubectl("-n", OPERATOR, "rollout", "status", "deployment/fairway", "--timeout=90s")
+        await run("helm", "rollback", "fairway", "--namespace", OPERATOR, "--wait", "--timeout", "240s", seconds=300)
+        await kubectl("-n", OPERATOR, "rollout", "status", "deployment/fairway", "--timeout=180s")
         await looked_at(ns, "after-rollback")
         assert await picture(ns) == before
         result = await load.stop()
@@ -96,8 +96,8 @@ async def test_models_serve_on_while_nothing_of_the_operator_is_there(release: N
     await ns.apply(routed(ns, "1.0.0"))
     await ns.healthy("1.0.0")
     await ns.answers()
-    async with ns.load(240) as load:
-        await run("helm", "uninstall", "fairway", "--namespace", OPERATOR, "--wait", "--timeout", "90s", seconds=120)
+    async with ns.load(1200) as load:
+        await run("helm", "uninstall", "fairway", "--namespace", OPERATOR, "--wait", "--timeout", "240s", seconds=300)
         kinds = "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings"
         assert await kubectl("get", kinds, "-l", "app.kubernetes.io/instance=fairway", "-o", "name") == ""
         assert serves(await ns.status()) == "1.0.0"
@@ -107,13 +107,13 @@ async def test_models_serve_on_while_nothing_of_the_operator_is_there(release: N
         await helm_install()
         await leader()
         await ns.apply(routed(ns, "1.1.0", rollout={"steps": [{"weight": 50, "for": "2s"}]}))
-        await ns.healthy("1.1.0", 120)
+        await ns.healthy("1.1.0", 180)
         result = await load.stop()
     assert result.losses == []
     assert [entry["version"] for entry in (await ns.status())["history"]] == ["1.1.0", "1.0.0"]
 
 
-async def _ready(ns: Namespace, count: int, but: str, seconds: float = 60.0) -> None:
+async def _ready(ns: Namespace, count: int, but: str, seconds: float = 120.0) -> None:
     def up(pod: Manifest) -> bool:
         conditions = pod["status"].get("conditions", ())
         return pod["metadata"]["uid"] != but and any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
@@ -129,7 +129,7 @@ async def test_in_namespaces_it_needs_no_more_than_its_roles_there(release: Name
     ns = release
     await kubectl("-n", OPERATOR, "scale", "deployment/fairway", "--replicas=0")
     await kubectl(
-        "-n", OPERATOR, "wait", "pod", "-l", "app.kubernetes.io/name=fairway", "--for=delete", "--timeout=60s"
+        "-n", OPERATOR, "wait", "pod", "-l", "app.kubernetes.io/name=fairway", "--for=delete", "--timeout=180s"
     )
     narrow, elsewhere = f"{ns.name}-operator", f"{ns.name}-not"
     values = (
@@ -140,21 +140,21 @@ async def test_in_namespaces_it_needs_no_more_than_its_roles_there(release: Name
     try:
         await run(
             "helm", "install", "narrow", "charts/fairway", "--namespace", narrow, "--create-namespace", *sets,
-            "--wait", "--timeout", "120s", seconds=150,
+            "--wait", "--timeout", "240s", seconds=300,
         )  # fmt: skip
         await kubectl("create", "namespace", elsewhere)
         await ns.apply(model("1.0.0"))
         unseen = {"apiVersion": "fairway.dev/v1alpha1", "kind": "ModelDeployment"}
         unseen |= {"metadata": {"name": "churn", "namespace": elsewhere}, "spec": model("1.0.0")}
         await kubectl("apply", "-f", "-", stdin=json.dumps(unseen))
-        await ns.healthy("1.0.0", 90)
+        await ns.healthy("1.0.0")
         found = json.loads(await kubectl("-n", elsewhere, "get", "md", "churn", "-o", "json"))
         assert "status" not in found
         said = await kubectl("-n", narrow, "logs", "-l", "app.kubernetes.io/instance=narrow", "--tail=-1")
         assert "forbidden" not in said.lower()
     finally:
         with contextlib.suppress(AssertionError):
-            await run("helm", "uninstall", "narrow", "--namespace", narrow, "--wait", seconds=120)
+            await run("helm", "uninstall", "narrow", "--namespace", narrow, "--wait", seconds=300)
         await kubectl("delete", "namespace", narrow, elsewhere, "--wait=false", "--ignore-not-found")
 
 
@@ -180,4 +180,4 @@ async def test_kubectl_applies_the_manifests(operator: None) -> None:
             assert lines
     finally:
         if not there:
-            await kubectl("delete", "namespace", "ml", "--timeout=60s")
+            await kubectl("delete", "namespace", "ml", "--timeout=180s")

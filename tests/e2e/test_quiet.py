@@ -30,13 +30,13 @@ async def test_p6_a_promotion_in_five_steps_costs_seventeen_writes_and_no_read(n
     # The first change of a route or Service that was created turns its ownership into one by apply: once in its life.
     await ns.apply(spec("1.1.0", ()))
     await ns.healthy("1.1.0")
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(240):
         while len(await ns.items("services")) > 2:  # the last of 1.0.0 that goes
             await asyncio.sleep(0.3)
     mark, began = audit.mark(), time.time()  # the log may be a moment late with what came before
     await ns.apply(spec("1.2.0", (5, 20, 40, 60, 80)))
-    await ns.healthy("1.2.0", 90)
-    end = time.monotonic() + 15
+    await ns.healthy("1.2.0", 180)
+    end = time.monotonic() + 60
     while (
         len(told(asked := [each for each in audit.requests(mark, ns.name) if each.at >= began])) < EVENTS
     ):  # nobody waits for an Event to be written
@@ -62,7 +62,7 @@ async def test_p6_ten_idle_minutes_cost_nothing() -> None:
     async with named_namespace(IDLE) as ns:
         if not await ns.items("modeldeployments"):
             await idle_model()
-        status = await ns.until("metrics are seen", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 150)
+        status = await ns.until("metrics are seen", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 240)
         last = max(each["lastTransitionTime"] for each in status["conditions"])
         settled = datetime.fromisoformat(last).timestamp() + 1
         while (left := settled + 600 - time.time()) > 0:
