@@ -1,4 +1,4 @@
-"""Metrics providers beside the default one: two that can be broken, and one that takes free queries."""
+"""Metrics providers beside the default one: some that can be broken, and one that takes free queries."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from tests.e2e.harness import IMAGE, environment, kubectl
 
 PLACE = "e2e-metrics"
 PROXY = Path(__file__).with_name("fault_proxy.py")
-FAULTY = {"broken": 9090, "hanging": 9091}
+FAULTY = {"unreachable": 9090, "refusing": 9091, "unreadable": 9092, "countless": 9093, "hanging": 9094}
 """Each breaks alone: tests beside each other need one each."""
 FAILED = 'sum(rate(http_requests_total{$selector,status="500"}[$window]))'
 SHARE = f"{FAILED} / sum(rate(http_requests_total{{$selector}}[$window]))"
