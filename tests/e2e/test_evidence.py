@@ -23,7 +23,7 @@ FAULTS = {
     "unreadable": {"html": "ProviderError", "nan": "NoData", "huge": "NoData"},
     "countless": {"inf": "NoData", "empty": "NoData", "many": "NoData"},
 }
-"""Every fault of S29 and the verdict that it must lead to, by the provider that shows it: they break beside each other."""
+"""Every fault of S29 and the verdict that it must lead to, by the provider that shows it; they break side by side."""
 WELL = ("Undecided", "Healthy")
 
 
