@@ -12,10 +12,6 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] in OPERATOR:
         return _operator(words)
-    if words[:1] == ["backtest"]:  # it asks a Prometheus, not a cluster: none of the plugin's common flags
-        from fairway.cli import backtest  # noqa: PLC0415
-
-        return backtest.main(words[1:])
     from fairway.cli import program  # noqa: PLC0415  the operator does without
 
     return program.main(words)

@@ -1,8 +1,11 @@
 """The verbs that steer, over the wire: each has its effect in the engine, is waited for, and its exit code says so."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
+from aiohttp import web
 
 from tests.fakes import scenes
 from tests.fakes.behaviour import Behaviour
@@ -12,9 +15,27 @@ from tests.fakes.terminal import Shell
 DONE, FAILED, USAGE, REFUSED, NOT_YET, OTHERWISE = 0, 1, 2, 3, 4, 5
 
 
+@dataclass
+class Raced(Served):
+    """A world in which somebody else may be a moment faster."""
+
+    first: Callable[[], object] | None = None
+    """What somebody does between our look and our word."""
+    heeded: Callable[[], bool] = bool
+    """Whether the operator has heeded it: only then does our word arrive."""
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if request.method == "PATCH" and self.first:
+            self.first()
+            async with asyncio.timeout(20):
+                while not self.heeded():
+                    await asyncio.sleep(0.01)
+        return await super()._handle(request)
+
+
 @pytest.fixture
 async def served():
-    async with Served(pace=20.0) as world:
+    async with Raced(pace=20.0) as world:
         yield world
 
 
@@ -95,6 +116,39 @@ async def test_an_approval_carries_who_and_why(served, fairway, verb):
         assert (given.name, given.by, given.comment) == ("risk", "ann", "looks fine")
     else:
         assert served.status().rejected[0].message == "risk was denied by ann: looks fine"
+
+
+GATED = [{"weight": 20, "for": "0s"}, {"approval": "risk"}, {"weight": 50, "for": "10h"}]
+
+
+async def test_a_denial_that_comes_after_an_approval_ends_at_once(served, fairway):
+    """Given somebody else's yes, heeded between our look and our no, when waited for, then it is told who was first."""
+    await tried(served, GATED)
+    await served.live(10)
+    served.first = lambda: served.command("approve", "run-2/risk by bob: fine")
+    served.heeded = lambda: bool(served.status().run.approvals)
+    ended = await fairway("deny", "churn", "--wait", "--timeout", "20s")
+    told = "churn: risk of run-2 was approved by bob: 1.1.0 goes on; fairway abort churn takes it out"
+    assert (ended.code, ended.err.splitlines()[-1]) == (OTHERWISE, told)
+
+
+async def test_an_approval_that_comes_after_a_denial_ends_at_once(served, fairway):
+    await tried(served, GATED)
+    await served.live(10)
+    served.first = lambda: served.command("deny", "run-2/risk by bob: drift")
+    served.heeded = lambda: served.status().run is None
+    ended = await fairway("approve", "churn", "--wait", "--timeout", "20s")
+    told = "churn: 1.1.0 was rolled back: Denied: risk was denied by bob: drift"
+    assert (ended.code, ended.err.splitlines()[-1]) == (OTHERWISE, told)
+
+
+async def test_a_promotion_that_comes_after_a_pause_says_what_it_takes(served, fairway):
+    await tried(served)
+    served.first = lambda: served.kubectl_apply({**served.model()["spec"], "paused": True})
+    served.heeded = lambda: served.condition("Paused") == ("True", "PausedBySpec")
+    ended = await fairway("promote", "churn", "--wait", "--timeout", "20s")
+    told = "churn: spec.paused holds run-2: fairway resume churn lets it go on"
+    assert (ended.code, ended.err.splitlines()[-1]) == (NOT_YET, told)
 
 
 async def test_only_approvers_are_let_through(served, fairway):

@@ -64,3 +64,20 @@ _Loader.yaml_implicit_resolvers = {
 def parse(documents: str) -> list[Object]:
     """Read objects as Kubernetes does."""
     return [each for each in yaml.load_all(documents, Loader=_Loader) if each]
+
+
+def of_kind(objects: list[Object], kind: str) -> list[Object]:
+    """All objects of a kind."""
+    return [each for each in objects if each["kind"] == kind]
+
+
+def only(objects: list[Object], kind: str) -> Object:
+    """The one object of a kind. Raises ValueError where there is none, or more."""
+    (found,) = of_kind(objects, kind)
+    return found
+
+
+def config_of(objects: list[Object]) -> Object:
+    """The operator's configuration."""
+    parsed: Object = yaml.safe_load(only(objects, "ConfigMap")["data"]["config.yaml"])
+    return parsed

@@ -2,17 +2,22 @@
 
 import asyncio
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
+from fairway import cli
 from fairway.__main__ import main
-from fairway.cli.backtest import BacktestError, read, when
+from fairway.cli.backtest import subject_of, when
 from fairway.cli.backtest_report import sparkline
+from fairway.cli.errors import CliError
 from tests.fakes.prometheus import FakePrometheus, Pod, document, history, matrix, text
 
 START, END = 10_000.0, 10_300.0
+GOES_ON, FAILED, USAGE, REFUSED, WAITS, GOES_BACK = range(6)
 MODEL = """
 apiVersion: fairway.dev/v1alpha1
 kind: ModelDeployment
@@ -49,7 +54,7 @@ async def test_a_bad_candidate_would_have_been_rolled_back(tmp_path, capsys) -> 
     """Given half of its answers failing, then it is out after its second scrape, as the operator would have done."""
     code, out, _, requests = await backtest(tmp_path, capsys, history(past(bad=0.5)), "--output", "json")
     told = json.loads(out)
-    assert (code, told["decision"], told["verdict"]) == (3, "RolledBack", "Regressed")
+    assert (code, told["decision"], told["verdict"]) == (GOES_BACK, "RolledBack", "Regressed")
     assert 8.0 <= told["afterSeconds"] <= 15.0
     errors = told["objectives"][0]
     assert (errors["name"], errors["verdict"]) == ("errors", "Regressed")
@@ -62,7 +67,7 @@ async def test_a_healthy_candidate_would_have_gone_on(tmp_path, capsys) -> None:
     pods = past()
     code, out, _, _ = await backtest(tmp_path, capsys, history(pods), "--output", "json")
     told = json.loads(out)
-    assert (code, told["decision"]) == (0, "GoOn")
+    assert (code, told["decision"]) == (GOES_ON, "GoOn")
     errors = told["objectives"][0]
     newest = max(pods[1].scrapes(START, END - 0.3))
     assert (errors["requests"], errors["bad"]) == pods[1].counted(0, newest)
@@ -72,7 +77,7 @@ async def test_a_healthy_candidate_would_have_gone_on(tmp_path, capsys) -> None:
 
 async def test_an_outage_of_both_blames_nobody(tmp_path, capsys) -> None:
     code, out, _, _ = await backtest(tmp_path, capsys, history(past(bad=0.3, base=0.3)))
-    assert code == 4
+    assert code == WAITS
     assert "SharedDegradation: the rollout would have waited" in out
     assert "rolled back" not in out
 
@@ -80,7 +85,7 @@ async def test_an_outage_of_both_blames_nobody(tmp_path, capsys) -> None:
 async def test_a_slow_candidate_is_seen_and_may_only_pause(tmp_path, capsys) -> None:
     model = MODEL + "  rollout: {onRegression: Pause}\n"
     code, out, _, _ = await backtest(tmp_path, capsys, history(past(slow=0.4)), model=model)
-    assert code == 3
+    assert code == GOES_BACK
     assert "Regressed: the rollout would have paused, after " in out
     assert "slower than 50ms" in out
 
@@ -106,9 +111,9 @@ spec: {metrics: {series: {requests: {metric: calls_total, failure: [{label: stat
 """
     model = MODEL.replace("{image: registry.example/churn:1.1.0, port: 8080}", "{name: mine}")
     code, out, _, _ = await backtest(tmp_path, capsys, history(past(bad=0.5)), "-o", "json", model=model + runtime)
-    assert (code, json.loads(out)["verdict"]) == (3, "Regressed")
+    assert (code, json.loads(out)["verdict"]) == (GOES_BACK, "Regressed")
     code, _, err, _ = await backtest(tmp_path, capsys, history([]), model=model)
-    assert (code, "there is no ModelRuntime 'mine'" in err) == (2, True)
+    assert (code, "there is no ModelRuntime 'mine'" in err) == (REFUSED, True)
 
 
 @dataclass
@@ -133,11 +138,11 @@ async def test_revisions_may_be_known_by_a_label(tmp_path, capsys) -> None:
     code, out, _, _ = await backtest(
         tmp_path, capsys, history(labelled()), "-o", "json", "--revision-label", "fairway_dev_revision"
     )
-    assert (code, json.loads(out)["verdict"]) == (3, "Regressed")
+    assert (code, json.loads(out)["verdict"]) == (GOES_BACK, "Regressed")
     code, _, _, _ = await backtest(tmp_path, capsys, history(labelled()))
-    assert code == 4
+    assert code == WAITS
     code, _, err, _ = await backtest(tmp_path, capsys, history(labelled()), "--revision-label", 'a"}')
-    assert (code, "is no name of a label" in err) == (2, True)
+    assert (code, "is no name of a label" in err) == (USAGE, True)
 
 
 def drifting(pods: list[Pod], *, after: float):
@@ -165,7 +170,7 @@ async def test_a_query_is_asked_at_each_moment_of_the_past(tmp_path, capsys) -> 
     code, out, _, _ = await backtest(tmp_path, capsys, answer, "-o", "json", model=MODEL + QUERY)
     told = json.loads(out)
     drift = told["objectives"][-1]
-    assert (code, told["verdict"], drift["verdict"], drift["value"]) == (3, "Regressed", "Regressed", "0.9")
+    assert (code, told["verdict"], drift["verdict"], drift["value"]) == (GOES_BACK, "Regressed", "Regressed", "0.9")
     assert 90 <= told["afterSeconds"] <= 110
     assert START <= asked[0][0] < asked[-1][0] <= START + 110
     # and it is held to the namespace and the candidate
@@ -175,7 +180,7 @@ async def test_a_query_is_asked_at_each_moment_of_the_past(tmp_path, capsys) -> 
 async def test_a_template_of_the_operator_cannot_be_replayed(tmp_path, capsys) -> None:
     query = "    - {name: drift, template: drift, below: 0.5}\n"
     code, out, _, _ = await backtest(tmp_path, capsys, history(past()), model=MODEL + query)
-    assert code == 4
+    assert code == WAITS
     assert "its template is in the operator's configuration" in out
 
 
@@ -187,14 +192,14 @@ async def test_a_query_that_the_provider_refuses_holds(tmp_path, capsys) -> None
         return await (text("bad", status=400) if "drift" in form["query"] else recorded)(request)
 
     code, out, _, _ = await backtest(tmp_path, capsys, answer, model=MODEL + QUERY)
-    assert code == 4
+    assert code == WAITS
     assert "NoData: the rollout would have waited" in out
     assert "HTTP Status Code 400" in out
 
 
 async def test_without_samples_nothing_is_concluded(tmp_path, capsys) -> None:
     code, out, _, _ = await backtest(tmp_path, capsys, history([]))
-    assert code == 4
+    assert code == WAITS
     assert "NoData: the rollout would have waited" in out
 
 
@@ -210,7 +215,7 @@ async def test_without_samples_nothing_is_concluded(tmp_path, capsys) -> None:
 )
 async def test_a_provider_that_gives_no_whole_answer_ends_it(tmp_path, capsys, answer, says) -> None:
     code, out, err, _ = await backtest(tmp_path, capsys, answer)
-    assert (code, out) == (2, "")
+    assert (code, out) == (FAILED, "")
     assert says in err
     assert len(err.splitlines()) == 1
 
@@ -225,31 +230,59 @@ async def test_the_provider_is_asked_with_what_it_wants_to_see(tmp_path, capsys)
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "expected", "says"),
     [
-        (("--from", "soon"), "is no time"),
-        (("--from", str(END + 1)), "--from must lie before --to"),
-        (("--step", "10"), "--step: '10' is no duration"),
-        (("--header", "x"), "NAME=VALUE"),
-        (("--bearer-token-file", "/nowhere/token"), "bearer token file"),
-        (("-f", "/nowhere/md.yaml"), "/nowhere/md.yaml"),
+        (("--from", "soon"), USAGE, "is no time"),
+        (("--from", str(END + 1)), USAGE, "--from must lie before --to"),
+        (("--step", "10"), USAGE, "--step: '10' is no duration"),
+        (("--scrape-interval", "10"), USAGE, "--scrape-interval: '10' is no duration"),
+        (("--header", "x"), USAGE, "NAME=VALUE"),
+        (("--bearer-token-file", "/nowhere/token"), FAILED, "bearer token file"),
+        (("-f", "/nowhere/md.yaml"), FAILED, "/nowhere/md.yaml: No such file"),
     ],
 )
-async def test_what_cannot_be_replayed_is_told_in_a_line(tmp_path, capsys, options, says) -> None:
-    code, _, err, _ = await backtest(tmp_path, capsys, history([]), *options)
-    assert (code, says in err) == (2, True)
+async def test_what_cannot_be_replayed_is_told_in_a_line(tmp_path, capsys, options, expected, says) -> None:
+    code, out, err, _ = await backtest(tmp_path, capsys, history([]), *options)
+    assert (code, out, says in err) == (expected, "", True)
+    assert err.startswith("fairway: ")
+    assert len(err.splitlines()) == 1
+
+
+async def test_what_nobody_promised_cannot_be_replayed(tmp_path, capsys) -> None:
+    model = MODEL[: MODEL.index("  objectives:")]
+    code, _, err, _ = await backtest(tmp_path, capsys, history([]), model=model)
+    assert (code, "nothing to judge by" in err) == (REFUSED, True)
+
+
+async def test_it_is_a_verb_like_the_others(tmp_path, capsys) -> None:
+    """Given kubectl's flags and another form, then they mean what they mean elsewhere."""
+    code, out, _, _ = await backtest(tmp_path, capsys, history(past()), "-o", "json", "-n", "risk", "--context", "none")
+    told = json.loads(out)
+    assert (code, told["namespace"]) == (WAITS, "risk")  # nothing was recorded there
+    _, out, _, _ = await backtest(tmp_path, capsys, history(past()), "-o", "yaml", "-n", "risk")
+    assert yaml.safe_load(out) == told
+
+
+async def test_without_its_extra_it_says_what_to_install(tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "fairway.cli.backtest_source", None)
+    monkeypatch.delattr(cli, "backtest_source", raising=False)
+    code, _, err, _ = await backtest(tmp_path, capsys, history([]))
+    assert (code, err.endswith("is missing: pip install 'fairway[backtest]'\n")) == (FAILED, True)
 
 
 def test_files_hold_one_model_deployment(tmp_path: Path) -> None:
     file = tmp_path / "md.yaml"
     file.write_text("kind: Service\n", encoding="utf-8")
-    with pytest.raises(BacktestError, match="0 ModelDeployments"):
-        read([file], None)
+    with pytest.raises(CliError, match="no ModelDeployment in there"):
+        subject_of([str(file)], None)
+    file.write_text(f"{MODEL}---{MODEL}", encoding="utf-8")
+    with pytest.raises(CliError, match="2 ModelDeployments; exactly one is needed"):
+        subject_of([str(file)], None)
     file.write_text(MODEL.replace("1.1.0}\n  runtime", "one}\n  runtime"), encoding="utf-8")
-    with pytest.raises(BacktestError, match=r"md\.yaml: spec\.model\.version: "):
-        read([file], None)
+    with pytest.raises(CliError, match=r"md\.yaml: spec\.model\.version: "):
+        subject_of([str(file)], None)
     file.write_text(MODEL, encoding="utf-8")
-    assert (read([file], None).namespace, read([file], "risk").namespace) == ("ml", "risk")
+    assert (subject_of([str(file)], None).namespace, subject_of([str(file)], "risk").namespace) == ("ml", "risk")
 
 
 def test_times() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from fairway.api import crd
 from fairway.api.spec import ModelDeploymentSpec
-from fairway.cli import program
+from fairway.cli import backtest, program
 from fairway.core import commands as orders
 from fairway.engine.runtime import kinds
 from tests import pages
@@ -88,8 +88,9 @@ def test_a_command_is_one(page: Path, command: str) -> None:
 
 
 def fairway(words: list[str]) -> None:
-    if words[0] != "backtest":  # tests/unit/test_docs.py asks its own parser
-        program.parser().parse_args(words)
+    options = program.parser().parse_args(words)
+    if options.verb == "backtest":
+        backtest.period(options.start, options.to, now=2e9)
 
 
 def helm(words: list[str]) -> None:
@@ -134,6 +135,7 @@ def ours(verb: str, plain: list[str], given: dict[str, str]) -> None:
 def test_there_are_commands_of_every_kind() -> None:
     assert len(TYPED) > 60
     assert len(WITHIN) > 10
+    assert sum("fairway backtest" in each for _, each in TYPED) >= 2
     assert {each.split()[0] for _, each in TYPED} >= {"kubectl", "helm", "fairway", "make", "docker", "pip"}
 
 

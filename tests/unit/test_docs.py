@@ -1,11 +1,9 @@
 """What the documents say is true: YAML parses as the API takes it, commands exist, every reason is explained."""
 
-import argparse
 import ast
 import json
 import logging
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ import yaml
 from fairway.adapters.logs import JsonFormatter
 from fairway.api.runtime import ModelRuntimeSpec
 from fairway.api.spec import ModelDeploymentSpec
-from fairway.cli import backtest
 from fairway.core.build.common import Owner
 from fairway.core.target import make_record
 from tests.argocd import oracle
@@ -98,22 +95,6 @@ def test_every_make_target_exists() -> None:
 def code(page: Path) -> str:
     """What a page marks as code."""
     return "\n".join(re.findall(r"```.*?```|`[^`\n]+`", page.read_text(encoding="utf-8"), re.DOTALL))
-
-
-def test_every_backtest_is_understood() -> None:
-    parser = argparse.ArgumentParser(exit_on_error=False)
-    backtest.add_arguments(parser)
-    shown = [
-        shlex.split(line.split("backtest", 1)[1])
-        for page in PAGES
-        for block in re.findall(r"```(?:sh|console)?\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-        for line in block.replace("\\\n", " ").splitlines()
-        if line.lstrip("$ ").startswith("fairway backtest")
-    ]
-    assert len(shown) >= 2
-    for words in shown:
-        options = parser.parse_args(words)
-        assert backtest.when(options.start, 1e9) < backtest.when(options.to, 1e9 + 1e9)
 
 
 def test_every_local_link_leads_somewhere() -> None:

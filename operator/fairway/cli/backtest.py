@@ -1,21 +1,21 @@
-"""``fairway backtest``: an MD's objectives over recorded metrics, before anybody trusts them with a rollout."""
+"""``backtest``: an MD's objectives over recorded metrics, before anybody trusts them with a rollout."""
 
-import argparse
 import asyncio
 import re
-import sys
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from fairway.api.runtime import ModelRuntimeSpec
 from fairway.api.spec import ModelDeploymentSpec
 from fairway.api.types import LABEL, Duration
+from fairway.cli.errors import CliError, Exit
+from fairway.cli.manifests import read, refuse
+from fairway.cli.output import dump
+from fairway.cli.session import Options, Session
 from fairway.core import runtimes
 from fairway.core.errors import Unresolved
 from fairway.core.objectives import plan
@@ -23,15 +23,9 @@ from fairway.core.providers import queried
 from fairway.core.revision import resolve
 from fairway.core.verdict import QueryPlan, Question
 
-EXIT = {"GoOn": 0, "RolledBack": 3, "Paused": 3, "Hold": 4}
-FAILED = 2
+CODES = {"GoOn": Exit.DONE, "RolledBack": Exit.OTHERWISE, "Paused": Exit.OTHERWISE, "Hold": Exit.NOT_YET}
 LONGEST = 31 * 86400.0
-_Spec = TypeVar("_Spec", ModelDeploymentSpec, ModelRuntimeSpec)
 _DURATION = TypeAdapter[float](Duration)
-
-
-class BacktestError(Exception):
-    """What was asked cannot be replayed; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,111 +38,67 @@ class Subject:
     runtimes: dict[str, ModelRuntimeSpec]
 
 
-def main(arguments: list[str]) -> int:
-    """Run the sub-command; return its exit code."""
-    parser = argparse.ArgumentParser(prog="fairway backtest", description=__doc__)
-    add_arguments(parser)
-    return run(parser.parse_args(arguments))
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the sub-command."""
-    parser.add_argument(
-        "-f",
-        "--filename",
-        type=Path,
-        action="append",
-        required=True,
-        help="YAML with one ModelDeployment, and with the ModelRuntime that it names; may be repeated",
-    )
-    parser.add_argument("--prometheus", required=True, metavar="URL", help="address of the metrics provider")
-    parser.add_argument(
-        "--from", dest="start", required=True, metavar="TIME", help="RFC 3339, epoch seconds, or so long ago, as in 2h"
-    )
-    parser.add_argument("--to", default="now", metavar="TIME", help="the same; default: now")
-    parser.add_argument("--candidate", required=True, metavar="REVISION", help="the revision to judge")
-    parser.add_argument("--stable", metavar="REVISION", help="the one that served beside it; default: none did")
-    parser.add_argument("--step", metavar="DURATION", help="time between two lines of the table; default: a twentieth")
-    parser.add_argument("--scrape-interval", metavar="DURATION", help="default: taken from the samples")
-    parser.add_argument(
-        "--revision-label",
-        metavar="LABEL",
-        help="the label of the series that holds the revision, as revisionLabel of the operator's provider; "
-        "default: the names of the pods tell it",
-    )
-    parser.add_argument("--namespace", "-n", help="default: the ModelDeployment's, or default")
-    parser.add_argument("--bearer-token-file", type=Path, metavar="FILE")
-    parser.add_argument("--ca-file", type=Path, metavar="FILE")
-    parser.add_argument("--header", action="append", default=[], metavar="NAME=VALUE", help="may be repeated")
-    parser.add_argument("--output", "-o", choices=("text", "json"), default="text")
-
-
-def run(options: argparse.Namespace) -> int:
-    """Replay and print; return 0 if the rollout would have gone on, 3 if it went back, 4 if it waited, 2 on error."""
+def run(session: Session, options: Options) -> int:
+    """Replay and print; the exit code says whether the rollout would have gone on, gone back or waited."""
     try:
         # Imported here: it needs the extra `backtest`, which the operator does without.
         from fairway.cli import backtest_report, backtest_source  # noqa: PLC0415
     except ImportError as error:
-        return _fail(f"{error.name} is missing: pip install 'fairway[backtest]'")
-    try:
-        return _replay(options, backtest_source, backtest_report)
-    except (BacktestError, Unresolved, backtest_source.RecordedError) as error:
-        return _fail(str(error))
-
-
-def _replay(options: argparse.Namespace, source: Any, report: Any) -> int:
+        raise CliError(f"{error.name} is missing: pip install 'fairway[backtest]'") from None
     from fairway.cli.backtest_replay import history_start, replay  # noqa: PLC0415
 
-    subject = read(options.filename, options.namespace)
-    now = time.time()
-    start, end = when(options.start, now), when(options.to, now)
-    if not start < end <= start + LONGEST:
-        raise BacktestError("--from must lie before --to, by at most 31 days")
+    start, end = period(options.start, options.to, session.now())
+    step = _duration(options.step, "--step")
+    subject = subject_of(options.filename, session.flags.namespace)
     question = ask(subject, options.candidate, options.stable, start)
-    address = source.Address(options.prometheus, options.ca_file, options.bearer_token_file, _headers(options.header))
+    ca_file, token_file = (Path(each) if each else None for each in (options.ca_file, options.bearer_token_file))
+    address = backtest_source.Address(options.prometheus, ca_file, token_file, _headers(options.header))
     rollout = subject.spec.rollout
     done = asyncio.run(
         replay(
             question,
-            lambda clock: source.Recorded(address, clock, history_start(question), end),
+            lambda clock: backtest_source.Recorded(address, clock, history_start(question), end),
             end,
             pause_on_regression=bool(rollout and rollout.on_regression == "Pause"),
             scrape_interval=_duration(options.scrape_interval, "--scrape-interval"),
             revision_label=_label(options.revision_label),
         )
     )
-    write = report.as_json if options.output == "json" else report.as_text
-    print(write(done, _duration(options.step, "--step")))  # noqa: T201
-    return EXIT[done.decision]
+    if options.output:
+        session.say(dump(backtest_report.as_data(done, step), options.output))
+    else:
+        session.say(backtest_report.as_text(done, step))
+    return CODES[done.decision]
 
 
-def read(files: list[Path], namespace: str | None) -> Subject:
-    """Read the one ModelDeployment and all ModelRuntimes of some files. Raises BacktestError."""
-    models: list[dict[str, Any]] = []
-    found: dict[str, ModelRuntimeSpec] = {}
-    for file in files:
-        for document in _documents(file):
-            if document.get("kind") == "ModelDeployment":
-                models.append(document)
-            elif document.get("kind") == "ModelRuntime":
-                found[document["metadata"]["name"]] = _valid(ModelRuntimeSpec, document, file)
-    if len(models) != 1:
-        raise BacktestError(f"the files hold {len(models)} ModelDeployments; exactly one is needed")
-    (model,) = models
-    metadata = model.get("metadata") or {}
-    spec = _valid(ModelDeploymentSpec, model, files[0])
-    return Subject(namespace or metadata.get("namespace") or "default", metadata.get("name") or "", spec, found)
+def subject_of(files: Sequence[str], namespace: str | None) -> Subject:
+    """Read the one ModelDeployment and all ModelRuntimes of some files. Raises CliError."""
+    found = read(files)
+    if len(found.models) != 1:
+        raise _refused(f"the files hold {len(found.models)} ModelDeployments; exactly one is needed")
+    for each in (*found.models, *found.runtimes):
+        refuse(each)
+    (model,) = found.models
+    return Subject(
+        namespace or model.namespace or "default",
+        model.name,
+        ModelDeploymentSpec.model_validate(model.content["spec"]),
+        {each.name: ModelRuntimeSpec.model_validate(each.content["spec"]) for each in found.runtimes},
+    )
 
 
 def ask(subject: Subject, candidate: str, stable: str | None, start: float) -> Question:
     """Ask what the operator would, were ``candidate`` given weight beside ``stable`` at ``start`` (epoch seconds)."""
     spec = subject.spec
     if not spec.objectives:
-        raise BacktestError("the ModelDeployment has no objectives: there is nothing to judge by")
-    chosen = runtimes.choose(spec, subject.runtimes)
-    runtime = chosen[1] if chosen else None
+        raise _refused("the ModelDeployment has no objectives: there is nothing to judge by")
     # The image does not matter here, and a runtime may leave it to the ModelDeployment.
-    series = resolve(spec.model_copy(update={"runtime": spec.runtime.model_copy(update=_SERVER)}), runtime).series
+    served = spec.model_copy(update={"runtime": spec.runtime.model_copy(update=_SERVER)})
+    try:
+        chosen = runtimes.choose(spec, subject.runtimes)
+        series = resolve(served, chosen[1] if chosen else None).series
+    except Unresolved as error:
+        raise _refused(error.message) from None
     key = subject.namespace, subject.name
     queries = tuple(_known(each) for each in queried(spec, None, key))
     return Question(key, "backtest", candidate, stable, plan(spec, series), since=start, weight=50, queries=queries)
@@ -164,6 +114,14 @@ def _known(plan: QueryPlan) -> QueryPlan:
 _SERVER = {"image": "any", "port": 1}
 
 
+def period(start: str, end: str, now: float) -> tuple[float, float]:
+    """Read the two ends of the past that is replayed, epoch seconds."""
+    begin, until = when(start, now), when(end, now)
+    if not begin < until <= begin + LONGEST:
+        raise _misused("--from must lie before --to, by at most 31 days")
+    return begin, until
+
+
 def when(text: str, now: float) -> float:
     """Read a time: ``now``, epoch seconds, RFC 3339 (UTC where it names no zone), or a duration that has passed."""
     if text == "now":
@@ -177,9 +135,7 @@ def when(text: str, now: float) -> float:
     try:
         time_ = datetime.fromisoformat(text)
     except ValueError:
-        raise BacktestError(
-            f"{text!r} is no time: use RFC 3339, epoch seconds, a duration such as 2h, or now"
-        ) from None
+        raise _misused(f"{text!r} is no time: use RFC 3339, epoch seconds, a duration such as 2h, or now") from None
     return (time_ if time_.tzinfo else time_.replace(tzinfo=UTC)).timestamp()
 
 
@@ -189,30 +145,13 @@ def _duration(text: str | None, option: str) -> float | None:
     try:
         return _DURATION.validate_python(text)
     except ValidationError:
-        raise BacktestError(f"{option}: {text!r} is no duration such as 30s") from None
+        raise _misused(f"{option}: {text!r} is no duration such as 30s") from None
 
 
 def _label(text: str | None) -> str | None:
     if text is not None and not re.fullmatch(LABEL, text):
-        raise BacktestError(f"--revision-label: {text!r} is no name of a label")
+        raise _misused(f"--revision-label: {text!r} is no name of a label")
     return text
-
-
-def _documents(file: Path) -> list[dict[str, Any]]:
-    try:
-        documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise BacktestError(f"{file}: {error}") from None
-    return [document for document in documents if isinstance(document, dict)]
-
-
-def _valid(kind: type[_Spec], document: dict[str, Any], file: Path) -> _Spec:
-    try:
-        return kind.model_validate(document.get("spec"))
-    except ValidationError as error:
-        fault: Any = error.errors()[0]
-        path = ".".join(["spec", *(str(part) for part in fault["loc"])])
-        raise BacktestError(f"{file}: {path}: {fault['msg']}") from None
 
 
 def _headers(pairs: list[str]) -> dict[str, str]:
@@ -220,11 +159,16 @@ def _headers(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise BacktestError(f"--header: {pair!r} is not NAME=VALUE")
+            raise _misused(f"--header: {pair!r} is not NAME=VALUE")
         headers[name] = value
     return headers
 
 
-def _fail(message: str) -> int:
-    print(f"fairway backtest: {message}", file=sys.stderr)  # noqa: T201
-    return FAILED
+def _refused(message: str) -> CliError:
+    """Return the error of files that cannot be replayed."""
+    return CliError(message, Exit.REFUSED)
+
+
+def _misused(message: str) -> CliError:
+    """Return the error of an option that nobody can read."""
+    return CliError(message, Exit.USAGE)

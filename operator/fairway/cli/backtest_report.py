@@ -1,6 +1,5 @@
-"""A replay as text for people and as JSON for programs."""
+"""A replay as text for people and as data for programs."""
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -36,10 +35,10 @@ def as_text(replay: Replay, step: float | None) -> str:
     return "\n".join([*lines, "", *_conclusion(replay)])
 
 
-def as_json(replay: Replay, step: float | None) -> str:
+def as_data(replay: Replay, step: float | None) -> dict[str, Any]:
     """Return the same for programs; times are RFC 3339, rates are fractions."""
     question, last = replay.question, replay.readings[-1] if replay.readings else None
-    document = {
+    return {
         "namespace": question.key[0],
         "name": question.key[1],
         "candidate": question.candidate,
@@ -60,7 +59,6 @@ def as_json(replay: Replay, step: float | None) -> str:
             for reading in _thinned(replay, step)
         ],
     }
-    return json.dumps(document, indent=2)
 
 
 def sparkline(values: Sequence[float], full: float) -> str:

@@ -12,6 +12,7 @@ import urllib3
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 
+from fairway.cli.errors import CliError
 from fairway.core.verdict import SeriesMatcher
 from fairway.ports import Clock, MetricsError, QueryRefusedError, RawSeries, Selector
 
@@ -20,7 +21,7 @@ CHUNK = 3600
 TIMEOUT = 60
 
 
-class RecordedError(Exception):
+class RecordedError(CliError):
     """The provider's past cannot be read; the message says why."""
 
 

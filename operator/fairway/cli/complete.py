@@ -9,7 +9,10 @@ from fairway.cli.session import Options, Session, core_path, model_path
 
 NO_FILES, FILES = 4, 0
 """Cobra's directives: do not offer file names; offer them where nothing else is."""
-FILE_FLAGS = ("--filename", "--kubeconfig", "--certificate-authority", "--client-certificate", "--client-key")
+FILE_FLAGS = (
+    "--filename", "--kubeconfig", "--certificate-authority", "--client-certificate", "--client-key", "--ca-file",
+    "--bearer-token-file",
+)  # fmt: skip
 PATIENCE = "2s"
 
 

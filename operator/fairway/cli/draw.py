@@ -7,7 +7,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from fairway.cli import style
-from fairway.cli.view import ObjectiveView, RunView, TrackView, View, objective_numbers
+from fairway.cli.tracks import TrackView
+from fairway.cli.view import ObjectiveView, RunView, View, objective_numbers
 from fairway.cli.words import ago, plural, until
 
 WIDE = 120

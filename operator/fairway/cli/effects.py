@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from fairway.api import GROUP
 from fairway.cli.errors import CliError, Exit
 from fairway.cli.orders import Order
 from fairway.cli.words import condition, dig, safe
@@ -70,15 +71,31 @@ def _ending(order: Order, model: Raw, wanted: tuple[str, ...]) -> Effect:
 _OUTCOMES = {"Promoted": "serves everything", "RolledBack": "was rolled back", "Superseded": "gave way"}
 
 
+def _going_back(model: Raw) -> Effect | None:
+    """Judge an open run that is to end all the same: only stable's first ready pod is waited for."""
+    run = dig(model, "status.run")
+    if run is None or run.get("stage") != "RollingBack":
+        return None
+    why = ": ".join(safe(run[key]) for key in ("end", "endMessage") if run.get(key))
+    return Effect("no", f"{safe(dig(model, 'status.candidate.version'))} is being rolled back: {why}")
+
+
+def _held(model: Raw) -> Effect | None:
+    """Judge an open run that somebody has paused: what was asked for may come, but only after another word."""
+    found, name = condition(model.get("status"), "Paused"), safe(dig(model, "metadata.name"))
+    if found.get("status") != "True" or found.get("reason") != "PausedBySpec":
+        return None
+    return Effect("held", f"spec.paused holds {safe(dig(model, 'status.run.id'))}: fairway resume {name} lets it go on")
+
+
 def _promoted(order: Order, model: Raw) -> Effect:
     run = _open(order, model)
     if run is None:
         return _ending(order, model, ("Promoted",))
-    if run.get("step", 0) < order.step:
-        return _waiting(model)
-    if run.get("stage") != "Observing" and run.get("step", 0) == order.step:
-        return _waiting(model)  # the next step begins when its pods are ready
-    return _yes(safe(dig(model, "status.message")))
+    at, observing = run.get("step", 0), run.get("stage") == "Observing"
+    if at > order.step or (at == order.step and observing):  # the next step begins when its pods are ready
+        return _going_back(model) or _yes(safe(dig(model, "status.message")))
+    return _going_back(model) or _held(model) or _waiting(model)
 
 
 def _promoted_fully(order: Order, model: Raw) -> Effect:
@@ -87,7 +104,7 @@ def _promoted_fully(order: Order, model: Raw) -> Effect:
         return _ending(order, model, ("Promoted",))
     if _gated(run):
         return Effect("held", f"{order.run} waits for the approval {_gated(run)}")
-    return _waiting(model)
+    return _going_back(model) or _held(model) or _waiting(model)
 
 
 def _gated(run: Raw) -> str:
@@ -102,9 +119,29 @@ def _ended(order: Order, model: Raw) -> Effect:
     return _waiting(model) if run else _ending(order, model, ("RolledBack",))
 
 
+def _denied(order: Order, model: Raw) -> Effect:
+    """Judge by the run's end, unless somebody else has said yes: after that the operator heeds no word on this gate."""
+    run = _open(order, model)
+    yes = _approval(order, run) if run else None
+    if run is None or yes is None or _going_back(model):
+        return _ended(order, model)
+    told = f"{safe(yes['name'])} of {order.run} was approved by {safe(yes.get('by'))}"
+    version, name = safe(dig(model, "status.candidate.version")), safe(dig(model, "metadata.name"))
+    return Effect("no", f"{told}: {version} goes on; fairway abort {name} takes it out")
+
+
+def _approval(order: Order, run: Raw) -> Raw | None:
+    """Return the approval of the gate that an order is about, if it was given."""
+    plan = run.get("plan") or ()
+    gate = plan[order.step].get("approval") if order.step < len(plan) else None
+    return next((entry for entry in run.get("approvals") or () if entry["name"] == gate), None)
+
+
 def _retried(order: Order, model: Raw) -> Effect:
     run, history = dig(model, "status.run"), dig(model, "status.history")
     if not _handled(order, model):
+        if dig(model, "status.refused.run") != order.run:
+            return Effect("no", f"the spec no longer asks for what {order.run} rejected")
         return _waiting(model)
     if not run and history:
         return _ending(replace(order, run=history[0]["run"]), model, ("Promoted",))
@@ -114,7 +151,7 @@ def _retried(order: Order, model: Raw) -> Effect:
 def _rolled_back(order: Order, model: Raw) -> Effect:
     version = safe(dig(model, "status.stable.version"))
     if dig(model, "status.run"):
-        return _waiting(model)
+        return _held(model) or _waiting(model)
     if dig(model, "status.stable.revision") != order.revision:
         return _yes(f"{version} serves everything")
     if not _handled(order, model):
@@ -128,19 +165,22 @@ def _approved(order: Order, model: Raw) -> Effect:
     run = _open(order, model)
     if run is None:
         return _ending(order, model, ("Promoted",))
-    plan, given = run.get("plan") or (), {entry["name"] for entry in run.get("approvals") or ()}
-    gate = plan[order.step].get("approval") if order.step < len(plan) else None
-    if run.get("step", 0) > order.step or gate in given:
-        return _yes(safe(dig(model, "status.message")))
-    return _waiting(model)
+    given = run.get("step", 0) > order.step or _approval(order, run)
+    return _going_back(model) or (_yes(safe(dig(model, "status.message"))) if given else _waiting(model))
 
 
 def _restarted(order: Order, model: Raw) -> Effect:
     what = "a new revision is tried" if order.value.startswith("upgrade-runtime") else "pods are replaced one by one"
-    return _yes(f"the operator has taken it: {what}") if _handled(order, model) else _waiting(model)
+    if _handled(order, model):
+        return _yes(f"the operator has taken it: {what}")
+    written = (dig(model, "metadata.annotations") or {}).get(f"{GROUP}/{order.command}", order.value)
+    return _waiting(model) if written == order.value else Effect("no", "another restart has taken its place")
 
 
-def _seen(_order: Order, model: Raw) -> Effect:
+def _seen(order: Order, model: Raw) -> Effect:
+    if bool(dig(model, "spec.paused")) != (order.verb == "pause"):
+        done = "resumed" if order.verb == "pause" else "paused again"
+        return Effect("no", f"it was {done} meanwhile, by a person or by what applies it from Git")
     if seen(model):
         return _yes(safe(dig(model, "status.message")))
     return _waiting(model)
@@ -150,7 +190,7 @@ _EFFECTS: Mapping[str, Callable[[Order, Raw], Effect]] = {
     "promote": _promoted,
     "promote-full": _promoted_fully,
     "abort": _ended,
-    "deny": _ended,
+    "deny": _denied,
     "retry": _retried,
     "rollback": _rolled_back,
     "approve": _approved,
@@ -203,7 +243,7 @@ def _at_step(number: int, model: Raw) -> Effect:
         return found if found.state != "yes" else _yes(f"the run is over: {found.words}")
     at = run.get("step", 0) + 1
     begun = at > number or (at == number and run.get("stage") == "Observing")
-    return _yes(safe(dig(model, "status.message"))) if begun else _waiting(model)
+    return _yes(safe(dig(model, "status.message"))) if begun else _going_back(model) or _waiting(model)
 
 
 _GOALS: Mapping[str, Effects] = {"ready": _ready, "uptodate": _up_to_date}

@@ -14,7 +14,7 @@ from fairway.api.spec import GatewayRef, ModelDeploymentSpec
 from fairway.api.status import Status
 from fairway.cli.client import Manifest
 from fairway.cli.errors import CliError, Exit
-from fairway.cli.manifests import Document, problems, read
+from fairway.cli.manifests import Document, read, refuse
 from fairway.cli.session import Options, Session, core_path, group_path, model_path
 from fairway.cli.words import dig
 from fairway.core import names, routing
@@ -196,7 +196,7 @@ def foresee(  # noqa: PLR0913  everything that a decision depends on
 ) -> Foreseen:
     """Return what the operator would decide about this document. Raises CliError with the reason it cannot."""
     for each in (document, *more_runtimes):
-        _refuse(each)
+        refuse(each)
     where = document.namespace or namespace
     live = cluster.live.get(f"{where}/{document.name}")
     model = _as_applied(document, live, where)
@@ -217,14 +217,6 @@ def foresee(  # noqa: PLR0913  everything that a decision depends on
     moved = asked_for_another(gathered.situation)
     after, events = (moved.status, moved.events) if moved else (before, ())
     return Foreseen(document, gathered.situation.spec, gathered, before, after, live, events)
-
-
-def _refuse(document: Document) -> None:
-    wrong = problems(document)
-    if wrong:
-        path, words = wrong[0]
-        more = " (fairway lint shows all)" if wrong[1:] else ""
-        raise CliError(f"{document.file}: {path}: {words}{more}", Exit.REFUSED)
 
 
 def _as_applied(document: Document, live: Manifest | None, namespace: str) -> Manifest:

@@ -117,6 +117,15 @@ def problems(document: Document) -> list[tuple[str, str]]:
     return found
 
 
+def refuse(document: Document) -> None:
+    """Raise CliError with the first thing that the schema and its rules refuse."""
+    wrong = problems(document)
+    if wrong:
+        path, words = wrong[0]
+        more = " (fairway lint shows all)" if wrong[1:] else ""
+        raise CliError(f"{document.file}: {path}: {words}{more}", Exit.REFUSED)
+
+
 def _problem(error: Any) -> tuple[str, str]:
     path = "spec"
     for part in error["loc"]:

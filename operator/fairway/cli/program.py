@@ -121,8 +121,6 @@ def main(
         return Exit.USAGE
     found = vars(built.parse_args(given))
     verb: Verb = found["found"]
-    if verb.name == "backtest":  # it has a command line of its own, and is not called through this one
-        built.error("backtest stands first: it takes none of kubectl's own flags")
     made = Session(
         flags=flags(found),
         verbose=found.get("verbose", False),
