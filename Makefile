@@ -52,21 +52,23 @@ build/uv/bin/uv:
 tools: $(TOOLS) ## Build the programs that judge the chart and the manifests
 
 GO_BUILD = CGO_ENABLED=0 go build -C $(<D) -buildvcs=false -trimpath -ldflags "-s -w" -o $(CURDIR)/$@
+# Those of one workspace have one version of what they share, which is then compiled once.
+GO_WORKSPACE := tests/go.work tests/go.work.sum
 
-build/bin/helm: tests/cluster/go/helm/go.mod tests/cluster/go/helm/go.sum
+build/bin/helm: tests/cluster/go/helm/go.mod tests/cluster/go/helm/go.sum $(GO_WORKSPACE)
 	$(GO_BUILD) helm.sh/helm/v3/cmd/helm
 
 build/bin/kubectl: tests/cluster/go/kubernetes/go.mod tests/cluster/go/kubernetes/go.sum
-	$(GO_BUILD) k8s.io/kubernetes/cmd/kubectl
+	GOWORK=off $(GO_BUILD) k8s.io/kubernetes/cmd/kubectl
 
-build/bin/kubeconform: tests/packaging/go/kubeconform/go.mod tests/packaging/go/kubeconform/go.sum
+build/bin/kubeconform: tests/packaging/go/kubeconform/go.mod tests/packaging/go/kubeconform/go.sum $(GO_WORKSPACE)
 	$(GO_BUILD) github.com/yannh/kubeconform/cmd/kubeconform
 
 build/bin/kube-score: tests/packaging/go/kube-score/go.mod tests/packaging/go/kube-score/go.sum
-	$(GO_BUILD) github.com/zegl/kube-score/cmd/kube-score
+	GOWORK=off $(GO_BUILD) github.com/zegl/kube-score/cmd/kube-score
 
 # Argo CD's own Lua, settings and diff, for the tests of manifests/argocd: about three minutes on two cores, once.
-build/bin/argocd-oracle: tests/argocd/go/main.go tests/argocd/go/go.mod tests/argocd/go/go.sum
+build/bin/argocd-oracle: tests/argocd/go/main.go tests/argocd/go/go.mod tests/argocd/go/go.sum $(GO_WORKSPACE)
 	$(GO_BUILD) .
 
 # --- code -------------------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ from .shell import ClusterError, run
 
 # Built without cgo: static programs that do not care about the machine's libc.
 BUILD_ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
+OUTSIDE = {"GOWORK": "off"}
+"""For a module that keeps the versions it names itself: it is none of tests/go.work."""
 _STRIP = "-s -w"
 _KUBERNETES_VERSION = "k8s.io/component-base/version"
 _CONTAINERD_VERSION = f"-X github.com/containerd/containerd/v2/version.Version={settings.CONTAINERD_VERSION}"
@@ -37,6 +39,8 @@ class GoBuild:
     packages: tuple[str, ...]
     ldflags: str = _STRIP
     tags: str = ""
+    shares: bool = True
+    """Whether it is built with the versions that tests/go.work settles for all, so that one compilation serves them."""
     rename: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -46,6 +50,11 @@ class GoBuild:
     @property
     def flags(self) -> list[str]:
         return ["-trimpath", *(["-tags", self.tags] if self.tags else []), "-ldflags", self.ldflags]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the compiler needs to be told."""
+        return BUILD_ENVIRONMENT | ({} if self.shares else OUTSIDE)
 
     @property
     def programs(self) -> list[str]:
@@ -58,7 +67,8 @@ class GoBuild:
         """Hash everything that decides what comes out of the compiler."""
         digest = hashlib.sha256()
         sources = [path for path in sorted(self.folder.iterdir()) if path.suffix in {".mod", ".sum", ".go"}]
-        for part in (go_version, *self.flags, *self.packages, *map(str, sorted(BUILD_ENVIRONMENT.items()))):
+        sources += sorted(settings.GO_WORKSPACE.glob("go.work*")) if self.shares else []
+        for part in (go_version, *self.flags, *self.packages, *map(str, sorted(self.environment.items()))):
             digest.update(part.encode() + b"\0")
         for source in sources:
             digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
@@ -87,6 +97,7 @@ BUILDS = (
         "kubernetes",
         tuple(f"k8s.io/kubernetes/cmd/{name}" for name in _KUBERNETES_COMMANDS),
         ldflags=_kubernetes_ldflags(settings.KUBERNETES_VERSION),
+        shares=False,
     ),
     GoBuild(
         "containerd",
@@ -96,8 +107,9 @@ BUILDS = (
         ),
         ldflags=f"{_STRIP} {_CONTAINERD_VERSION}",
         tags="no_btrfs no_devmapper no_zfs no_aufs",
+        shares=False,
     ),
-    GoBuild("pause", (".",)),
+    GoBuild("pause", (".",), shares=False),
     GoBuild(
         "prometheus",
         ("github.com/prometheus/prometheus/cmd/prometheus",),
@@ -141,7 +153,7 @@ def _build(build: GoBuild, home: Path) -> None:
         run(
             ["go", "build", *build.flags, "-o", target, *build.packages],
             cwd=build.folder,
-            env=BUILD_ENVIRONMENT,
+            env=build.environment,
             log=log,
         )
         for built, wanted in build.rename:
@@ -173,7 +185,7 @@ def module_files(module: str, path: str, folder: str) -> dict[str, str]:
     fetched and verified the archive, so what counts is the archive.
     """
     argv = ["go", "mod", "download", "-json", path]
-    done = run(argv, cwd=settings.GO_MODULES / module, env=BUILD_ENVIRONMENT, check=False)
+    done = run(argv, cwd=settings.GO_MODULES / module, env=BUILD_ENVIRONMENT | OUTSIDE, check=False)
     found = json.loads(done.stdout or "{}")
     if "Zip" not in found:
         raise ClusterError(f"cannot download {path}: {found.get('Error') or done.stderr.strip()}")

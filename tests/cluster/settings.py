@@ -15,6 +15,7 @@ def _default_state() -> Path:
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 GO_MODULES = Path(__file__).resolve().parent / "go"
+GO_WORKSPACE = REPOSITORY / "tests"
 
 # Everything that must go away with the cluster is below STATE; what is only expensive to make again is below CACHE.
 STATE = Path(os.environ.get("FAIRWAY_CLUSTER_DIR") or _default_state()).absolute()

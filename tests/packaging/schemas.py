@@ -7,6 +7,7 @@ what Go's proxy has. All are strict: a field that is not known is an error.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster import crds
+from tests.cluster.binaries import OUTSIDE
 from tests.cluster.settings import GO_MODULES
 from tests.packaging.helm import ROOT, Object, parse
 
@@ -40,7 +42,9 @@ def write(folder: Path, kinds: Iterable[Kind]) -> None:
 @cache
 def _openapi() -> dict[str, Any]:
     argv = ["go", "mod", "download", "-json", "k8s.io/kubernetes"]
-    done = subprocess.run(argv, cwd=GO_MODULES / "kubernetes", capture_output=True, text=True, check=True)
+    environment = os.environ | OUTSIDE
+    folder = GO_MODULES / "kubernetes"
+    done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=True)
     document = Path(json.loads(done.stdout)["Dir"]) / "api/openapi-spec/swagger.json"
     found: dict[str, Any] = json.loads(document.read_text(encoding="utf-8"))["definitions"]
     return found

@@ -24,6 +24,12 @@ def test_program_names() -> None:
     assert programs["pause"] == ["pause"]
 
 
+def test_what_shares_its_versions_is_in_the_workspace_and_nothing_else_is() -> None:
+    workspace = (settings.GO_WORKSPACE / "go.work").read_text()
+    for build in binaries.BUILDS:
+        assert build.shares == (f"./cluster/go/{build.module}\n" in workspace), build.module
+
+
 def test_build_key_depends_on_the_toolchain_and_the_flags() -> None:
     build = binaries.BUILDS[0]
     keys = {
