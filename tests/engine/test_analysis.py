@@ -331,9 +331,7 @@ async def test_a_provider_with_another_clock_delays_nothing_by_more_than_an_inte
 
     async def raw(selectors, window):
         # given timestamps that are 100 s ahead
-        return [
-            replace(s, samples=tuple((t + 100.0, v) for t, v in s.samples)) for s in await answer(selectors, window)
-        ]
+        return [replace(s, times=tuple(t + 100.0 for t in s.times)) for s in await answer(selectors, window)]
 
     lab.world.raw = raw
     lab.analysis.ask(question())
