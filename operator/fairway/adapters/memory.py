@@ -3,13 +3,15 @@
 import gc
 
 YOUNG = 10_000
-"""New objects until the first look at them: more than one answer of a provider makes. With Python's 700 the collector goes
-over each answer several times while it is read, and over all evidence once or twice in each scrape interval; together
-a sixth of an evaluation. What waits longer for it are a few megabytes, as without a cycle nothing waits."""
+"""New objects until they are looked at: more than an answer of a provider makes.
+
+With Python's 700 the collector goes over each answer several times while it is read, and over all evidence once or
+twice in each scrape interval: together a sixth of an evaluation. Only objects in cycles wait for it, a few megabytes.
+"""
 
 
 def settle() -> None:
-    """Leave out of all later collections what lives now, which is what was imported; to be called once, at the start."""
+    """Leave out of later collections what lives now, which is what was imported; to be called once, at the start."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG)
