@@ -53,6 +53,7 @@ def _run(config: Path | None) -> int:
     import asyncio  # noqa: PLC0415
 
     from fairway import settings  # noqa: PLC0415
+    from fairway.adapters import memory  # noqa: PLC0415
     from fairway.operate import operate  # noqa: PLC0415
 
     try:
@@ -60,6 +61,7 @@ def _run(config: Path | None) -> int:
     except (OSError, ValueError) as error:
         print(f"fairway: {config}: {error}", file=sys.stderr)  # noqa: T201
         return 2
+    memory.settle()
     return asyncio.run(operate(chosen))
 
 

@@ -1,7 +1,7 @@
 """What the engine needs from the world. Adapters implement these; tests bring fakes of them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fairway.core.verdict import Key, SeriesMatcher
@@ -131,10 +131,18 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class RawSeries:
-    """One counter's raw samples, oldest first: (epoch seconds, value)."""
+    """One counter's raw samples, oldest first, as two equally long columns."""
 
     labels: Mapping[str, str]
-    samples: tuple[tuple[float, float], ...] = field(default=())
+    times: tuple[float, ...] = ()
+    """Epoch seconds."""
+    values: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, labels: Mapping[str, str], samples: Iterable[tuple[float, float]]) -> "RawSeries":
+        """Make one of pairs of a time and a value, oldest first."""
+        times, values = tuple(zip(*samples, strict=True)) or ((), ())
+        return cls(labels, times, values)
 
 
 class MetricsError(Exception):

@@ -41,7 +41,7 @@ async def failure(fake, answer, **options):
 
 async def test_raw_samples_are_asked_for_by_post_and_parsed(fake):
     assert await ask(fake) == [
-        RawSeries({"__name__": "requests_total", "pod": "churn-a-1"}, ((1000.5, 3.0), (1005.5, 4.5)))
+        RawSeries({"__name__": "requests_total", "pod": "churn-a-1"}, (1000.5, 1005.5), (3.0, 4.5))
     ]
     ((head, form),) = fake.requests
     assert (head["method"], head["path"]) == ("POST", "/prometheus/api/v1/query")
@@ -86,7 +86,7 @@ async def test_a_missing_token_is_an_error_and_no_query(fake, tmp_path):
 
 async def test_values_that_are_no_numbers_come_as_they_are(fake):
     fake.answer = matrix(({"pod": "a"}, [[1, "NaN"], [2, "+Inf"], [3, "-Inf"]]))
-    ((_, first), (_, second), (_, third)) = (await ask(fake))[0].samples
+    first, second, third = (await ask(fake))[0].values
     assert math.isnan(first)
     assert (second, third) == (math.inf, -math.inf)
 
@@ -96,7 +96,7 @@ async def test_an_empty_answer_and_native_histograms_are_answers(fake):
     assert await ask(fake) == []
     histogram = {"metric": {"pod": "a"}, "histograms": [[1, {"count": "3"}]]}
     fake.answer = document({"status": "success", "data": {"resultType": "matrix", "result": [histogram]}})
-    assert await ask(fake) == [RawSeries({"pod": "a"}, ())]
+    assert await ask(fake) == [RawSeries({"pod": "a"})]
 
 
 async def hang(_request):

@@ -104,7 +104,7 @@ async def test_the_watch_window_knows_from_the_former_revision_how_bursty_errors
     lab.analysis.ask(watch)
     await lab.until(1030.0)
     # then the evidence of the window weighs less from its start, and the former revision is no yardstick
-    stored = checkpoint.load(replace(watch, checkpoint=lab.reading().checkpoint))["errors"]
+    stored = checkpoint.load(replace(watch, checkpoint=lab.reading().checkpoint()))["errors"]
     assert stored.spread.phi > 10
     assert stored.load == pytest.approx(stored.candidate.requests / stored.spread.phi, rel=0.1)
     assert lab.reading().objectives[0].stable_value is None
@@ -291,7 +291,7 @@ async def test_values_that_are_no_numbers_are_one_models_no_data():
     answer = lab.world.raw
 
     async def raw(selectors, window):
-        return [replace(s, samples=((1000.0, float("nan")),)) for s in await answer(selectors, window)]
+        return [replace(s, times=(1000.0,), values=(float("nan"),)) for s in await answer(selectors, window)]
 
     lab.world.raw = raw
     lab.analysis.ask(question())
@@ -331,9 +331,7 @@ async def test_a_provider_with_another_clock_delays_nothing_by_more_than_an_inte
 
     async def raw(selectors, window):
         # given timestamps that are 100 s ahead
-        return [
-            replace(s, samples=tuple((t + 100.0, v) for t, v in s.samples)) for s in await answer(selectors, window)
-        ]
+        return [replace(s, times=tuple(t + 100.0 for t in s.times)) for s in await answer(selectors, window)]
 
     lab.world.raw = raw
     lab.analysis.ask(question())
@@ -351,7 +349,7 @@ async def test_a_new_operator_goes_on_from_the_checkpoint():
     await first.until(1100.0)
     # when another operator starts a minute later
     second = Lab(inhabitants, now=1160.0)
-    second.analysis.ask(question(checkpoint=first.reading().checkpoint))
+    second.analysis.ask(question(checkpoint=first.reading().checkpoint()))
     assert second.reading() is None
     await second.until(1200.0)
     # then no request is missing and none is counted twice
@@ -365,7 +363,7 @@ async def test_a_provider_that_lost_its_data_goes_on_from_the_checkpoint():
     await first.until(1100.0)
     second = Lab(inhabitants, now=1160.0)
     second.world.forgets_before = 1150.0
-    second.analysis.ask(question(checkpoint=first.reading().checkpoint))
+    second.analysis.ask(question(checkpoint=first.reading().checkpoint()))
     await second.until(1200.0)
     seen = first.reading().objectives[0].requests + inhabitants[1].counted(1153.0, 1198.0)[0]
     assert second.reading().objectives[0].requests == seen

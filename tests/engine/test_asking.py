@@ -398,7 +398,7 @@ async def test_a_regression_by_a_query_stays_when_the_operator_starts_anew(objec
     first.world.numbers = lambda _: [1.0]
     first.analysis.ask(question(objectives=objectives, queries=(DRIFT,)))
     await first.until(SINCE + 20)
-    stored = first.reading().checkpoint
+    stored = first.reading().checkpoint()
     second = Lab(*pods(), now=SINCE + 30)
     second.world.numbers = lambda _: [0.0]
     second.analysis.ask(question(objectives=objectives, queries=(DRIFT,), checkpoint=stored))

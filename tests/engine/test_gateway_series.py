@@ -20,7 +20,7 @@ def counter(revision, code, values, *, process="gw-1", index=0, metric="requests
     """A counter by time; a time that is missing is one before the series was born."""
     labels = {"__name__": metric, "service": f"x-svc-ml-churn-{revision}-{index}@gw", "code": code}
     labels |= {"pod": process, "instance": process, "job": "gateway", "namespace": "gateways"}
-    return RawSeries(labels, tuple(values.items()))
+    return RawSeries.of(labels, values.items())
 
 
 class Gateway:
@@ -31,8 +31,9 @@ class Gateway:
 
     async def raw(self, selectors, window):
         now = self.clock.time - 0.1
-        cut = [(s.labels, tuple(x for x in s.samples if now - window < x[0] <= now)) for s in self.series]
-        return [RawSeries(labels, samples) for labels, samples in cut if samples]
+        pairs = [(s.labels, zip(s.times, s.values, strict=True)) for s in self.series]
+        cut = [(labels, [x for x in samples if now - window < x[0] <= now]) for labels, samples in pairs]
+        return [RawSeries.of(labels, samples) for labels, samples in cut if samples]
 
 
 async def read(*series, until=1031.0, asked=ASKED, revision_label=None):
@@ -124,7 +125,7 @@ async def test_a_second_counter_beside_the_label_of_a_provider(counts, first, se
 
     def labelled(revision, each, metric):
         labels = {"__name__": metric, "namespace": "ml", "revision": revision, "instance": f"{revision}:8080"}
-        return RawSeries(labels, tuple(every(1000, 1030, each).items()))
+        return RawSeries.of(labels, every(1000, 1030, each).items())
 
     asked = Question(("ml", "churn"), "run", "b", "a", (plan,), since=SINCE, weight=5)
     series = [labelled("a", 95, "m_total"), labelled("b", first, "m_total"), labelled("b", second, "other_total")]

@@ -185,15 +185,15 @@ async def test_evidence_of_the_watch_window_survives_a_restart(world: World) -> 
     world.kubectl_apply(spec("1.1.0", steps=[], watch={"for": "10m"}))
     await world.wait(10)
     assert world.weights() == {"1.1.0": 100}
-    world.say("Undecided", checkpoint="what was seen")
+    world.say("Undecided", checkpoint=lambda: "what was seen")
     await world.settle()
     assert world.status().evidence == "what was seen"
     # given a newer reading, then it is written with the numbers, and not more often
-    world.say("Undecided", checkpoint="what was seen since")
+    world.say("Undecided", checkpoint=lambda: "what was seen since")
     await world.settle()
     assert world.status().evidence == "what was seen"
     world.time += 30
-    world.say("Undecided", checkpoint="what was seen since")
+    world.say("Undecided", checkpoint=lambda: "what was seen since")
     await world.settle()
     assert world.status().evidence == "what was seen since"
     world.analysis.asked.clear()

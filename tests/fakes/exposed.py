@@ -24,7 +24,7 @@ class Exposed:
     async def raw(self, selectors, window):
         self.asked += selectors
         return [
-            RawSeries(labels, tuple((at, value * self._scrapes(at)) for at in self._times(window)))
+            RawSeries.of(labels, [(at, value * self._scrapes(at)) for at in self._times(window)])
             for added, text in self.targets
             for labels, value in _series(added, text)
             if any(_selects(selector, labels) for selector in selectors)

@@ -68,7 +68,7 @@ class Pod:
         for labels, births, hits in self._counters(metric.endswith("_bucket")):
             samples = tuple(sample for t in times if (sample := self._sample(t, births, hits)))
             if samples:
-                found.append(RawSeries({**identity, **labels}, samples))
+                found.append(RawSeries.of({**identity, **labels}, samples))
         return found
 
     def _counters(self, histogram: bool) -> list[tuple[dict[str, str], list[float], list[float]]]:
@@ -198,7 +198,7 @@ def history(pods: list[Pod], *, ingestion: float = 0.0) -> Answer:
         matchers = [SeriesMatcher(label, op, json.loads(value)) for label, op, value in found]
         end = float(asked["time"])
         series = [
-            (one.labels, [[at, str(value)] for at, value in one.samples])
+            (one.labels, [[at, str(value)] for at, value in zip(one.times, one.values, strict=True)])
             for pod in pods
             for one in pod.series(metric, end - int(window), end - ingestion)
             if all(_matches(matcher, one.labels) for matcher in matchers)

@@ -115,8 +115,8 @@ class Verdict:
             )  # type: ignore[arg-type]
             for name in names
         )
-        checkpoint = "9" * 450 * self.objectives
-        return Reading(run, self.state, at, self.message, found, checkpoint)  # type: ignore[arg-type]
+        stored = "9" * 450 * self.objectives
+        return Reading(run, self.state, at, self.message, found, lambda: stored)  # type: ignore[arg-type]
 
 
 HEALTHY = Verdict("Healthy")

@@ -207,7 +207,7 @@ def test_latency_counts_slow_requests_from_the_buckets():
 
 def test_bucket_edges_are_compared_as_numbers_and_shared_by_all():
     def bucket(pod_name, le):
-        return RawSeries({"pod": pod_name, "le": le}, ((1.0, 1.0),))
+        return RawSeries({"pod": pod_name, "le": le}, (1.0,), (1.0,))
 
     old = [bucket("a", le) for le in ("1", "0.5", "+Inf")]
     new = [bucket("b", le) for le in ("1.0", "0.25", "+Inf")]
@@ -217,14 +217,14 @@ def test_bucket_edges_are_compared_as_numbers_and_shared_by_all():
 
 def test_values_that_no_counter_has_are_refused():
     for value in (float("nan"), float("inf"), -1.0, 1e300):
-        assert not is_plausible([RawSeries({}, ((1.0, value),))])
-    assert is_plausible([RawSeries({}, ((1.0, 0.0), (2.0, 3.5)))])
+        assert not is_plausible([RawSeries({}, (1.0,), (value,))])
+    assert is_plausible([RawSeries({}, (1.0, 2.0), (0.0, 3.5))])
 
 
 def test_nothing_or_one_sample_closes_nothing():
     tally = Tally(after=SINCE)
     assert tally.absorb({}, {}, 101.0) == []
-    one = cumulate(ERRORS, None, [RawSeries({"pod": "c"}, ((101.0, 5.0),))])
+    one = cumulate(ERRORS, None, [RawSeries({"pod": "c"}, (101.0,), (5.0,))])
     assert tally.absorb(one, {}, 101.0) == []
 
 

@@ -217,13 +217,16 @@ def _numbers(kind: str, result: Any) -> list[float]:
 
 def _series(item: dict[str, Any]) -> RawSeries:
     """Read one series; native histograms have no ``values`` and come out empty."""
-    times, values = zip(*item["values"], strict=True) if item.get("values") else ((), ())
-    if not all(map(math.isfinite, times)):  # a TypeError for what is no number, an OverflowError for what is too large
-        raise ValueError("not a time")
-    if any(map(operator.le, times[1:], times)):
-        raise ValueError("samples out of order")
-    labels = {k: str(v) for k, v in item["metric"].items()}
-    return RawSeries(labels, tuple(zip(times, map(float, values), strict=True)))
+    labels = item["metric"]
+    labels = dict(zip(labels, map(str, labels.values()), strict=True))
+    if not item.get("values"):
+        return RawSeries(labels)
+    times, values = zip(*item["values"], strict=True)
+    # What rises from one finite number to another is finite all the way, as nothing is less than NaN. A TypeError for
+    # what is no number, an OverflowError for what is too large.
+    if not (math.isfinite(times[0]) and math.isfinite(times[-1]) and all(map(operator.lt, times, times[1:]))):
+        raise ValueError("not times, or out of order")
+    return RawSeries(labels, times, tuple(map(float, values)))
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -63,10 +63,10 @@ class Recorded:
             if selector not in self._known:
                 self._known[selector] = self._read(selector)
             for series in self._known[selector]:
-                begin = bisect_left(series.samples, now - window, key=lambda sample: sample[0])
-                end = bisect_right(series.samples, now, key=lambda sample: sample[0])
+                begin = bisect_left(series.times, now - window)
+                end = bisect_right(series.times, now)
                 if begin < end:
-                    found.append(RawSeries(series.labels, series.samples[begin:end]))
+                    found.append(RawSeries(series.labels, series.times[begin:end], series.values[begin:end]))
         return found
 
     async def query(self, promql: str) -> list[float]:
@@ -92,7 +92,7 @@ class Recorded:
             query = f"{promql(selector)}[{round(length) + 1}s]"
             for labels, samples in self._ask(query, until):
                 merged.setdefault(tuple(sorted(labels.items())), {}).update(samples)
-        return [RawSeries(dict(labels), tuple(sorted(samples.items()))) for labels, samples in merged.items()]
+        return [RawSeries.of(dict(labels), sorted(samples.items())) for labels, samples in merged.items()]
 
     def _ask(self, query: str, at: float) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
         try:

@@ -14,12 +14,14 @@ _PLAUSIBLE = 1e15
 
 
 class Samples(Protocol):
-    """One series as a provider returns it: its labels and (epoch seconds, value), oldest first."""
+    """One series as a provider returns it: its labels, and equally long columns of epoch seconds and values."""
 
     @property
     def labels(self) -> Mapping[str, str]: ...  # noqa: D102
     @property
-    def samples(self) -> tuple[tuple[float, float], ...]: ...  # noqa: D102
+    def times(self) -> tuple[float, ...]: ...  # noqa: D102
+    @property
+    def values(self) -> tuple[float, ...]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Rows:
 
 def is_plausible(series: Iterable[Samples]) -> bool:
     """Return whether every value can be a counter's: neither NaN, nor Inf, nor negative, nor absurd."""
-    return all(0 <= value <= _PLAUSIBLE for one in series for _, value in one.samples)
+    return all(0 <= value <= _PLAUSIBLE for one in series for value in one.values)
 
 
 def common_edges(series: Iterable[Samples]) -> set[float]:
@@ -100,11 +102,10 @@ def cumulate(objective: ObjectivePlan, edges: Edges | None, series: Iterable[Sam
         return _histograms(edges, series) if edges else {}
     rows: dict[Origin, Rows] = {}
     for one in series:
-        if one.samples:
-            times, values = zip(*one.samples, strict=True)
+        if one.times:
             each, bad = weights(objective, one.labels)
-            good = _times(each - bad, values)
-            rows[_origin(one.labels)] = Rows(times, _times(each, values), good, good)
+            good = _times(each - bad, one.values)
+            rows[_origin(one.labels)] = Rows(one.times, _times(each, one.values), good, good)
     return rows
 
 
@@ -113,24 +114,30 @@ def _times(factor: int, values: Sequence[float]) -> Sequence[float]:
 
 
 def _histograms(edges: Edges, series: Iterable[Samples]) -> dict[Origin, Rows]:
-    buckets: dict[Origin, dict[float, dict[float, float]]] = {}
+    histograms: dict[Origin, dict[float, Samples]] = {}
     for one in series:
-        buckets.setdefault(_origin(one.labels), {})[_le(one.labels)] = dict(one.samples)
+        histograms.setdefault(_origin(one.labels), {})[_le(one.labels)] = one
     rows: dict[Origin, Rows] = {}
-    for origin, by_edge in buckets.items():
+    for origin, by_edge in histograms.items():
         total, high, low = (_bucket(by_edge, edge) for edge in (math.inf, edges.high, edges.low))
-        # Times that lack a bucket are skipped; the next complete one holds their requests, too.
-        times = [at for at in total if at in high and at in low]
-        if times:
-            columns = ([bucket[at] for at in times] for bucket in (total, high, low))
-            rows[origin] = Rows(times, *columns)
+        if total and high and low and (joined := _joined(total, high, low)):
+            rows[origin] = joined
     return rows
 
 
-def _bucket(by_edge: Mapping[float, dict[float, float]], edge: float) -> dict[float, float]:
+def _joined(total: Samples, high: Samples, low: Samples) -> Rows | None:
+    """Return the rows of a histogram; times that lack a bucket are skipped, the next one holds their requests, too."""
+    if total.times == high.times == low.times:  # a scrape brings all buckets, or none
+        return Rows(total.times, total.values, high.values, low.values) if total.times else None
+    columns = [dict(zip(one.times, one.values, strict=True)) for one in (total, high, low)]
+    times = [at for at in columns[0] if at in columns[1] and at in columns[2]]
+    return Rows(times, *([column[at] for at in times] for column in columns)) if times else None
+
+
+def _bucket(by_edge: Mapping[float, Samples], edge: float) -> Samples | None:
     if edge in by_edge:
         return by_edge[edge]
-    return next((samples for le, samples in by_edge.items() if math.isclose(le, edge, rel_tol=1e-9)), {})
+    return next((one for le, one in by_edge.items() if math.isclose(le, edge, rel_tol=1e-9)), None)
 
 
 def _le(labels: Mapping[str, str]) -> float:
@@ -141,5 +148,7 @@ def _le(labels: Mapping[str, str]) -> float:
 
 
 def _origin(labels: Mapping[str, str]) -> Origin:
-    own = frozenset([label for label in labels.items() if label[0] != _NOT_IDENTITY])
+    own = frozenset(labels.items())
+    if _NOT_IDENTITY in labels:
+        own -= {(_NOT_IDENTITY, labels[_NOT_IDENTITY])}
     return Origin(labels.get("pod", ""), tuple([labels.get(name, "") for name in _SCRAPE_LABELS]), own)

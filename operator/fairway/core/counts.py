@@ -7,8 +7,9 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from operator import attrgetter, sub
 from statistics import median
+from typing import NamedTuple
 
 from fairway.core.counters import Count, Origin, Rows
 from fairway.core.objectives import Side
@@ -39,14 +40,13 @@ class Interval:
     """False where the interval ended before the run's evidence begins: it only tells how bursty stable is."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Tick:
+class _Tick(NamedTuple):
     """What one pod did between two of its scrapes; ``at`` is the later one."""
 
     at: float
     pod: str
     side: Side
-    count: Count
+    did: Count
 
 
 @dataclass(slots=True)
@@ -86,13 +86,13 @@ class Tally:
         if not rows:
             return []
         self.scrape = self.setting or _median_gap(rows) or self.scrape
-        earliest = min(row.times[0] for row in rows)
+        earliest = min([row.times[0] for row in rows])
         if self.scrape is None:
             return []
         if self.start is None:
             self.start = earliest - EARLY * self.scrape
         fresh = self._count("candidate", candidate, earliest) + self._count("stable", stable, earliest)
-        self._pending = sorted([*self._pending, *fresh], key=lambda tick: tick.at)
+        self._pending = sorted([*self._pending, *fresh], key=attrgetter("at"))
         self._forget()
         return list(self._close(now))
 
@@ -103,10 +103,11 @@ class Tally:
         for target, members in self._targets(groups).items():
             baseline = self._seen.get(target)
             if baseline is None:
-                baseline = self._first_sight(target[0], min(rows.times[0] for rows in members.values()), earliest)
+                baseline = self._first_sight(target[0], min([rows.times[0] for rows in members.values()]), earliest)
             for origin, rows in members.items():
                 for at, count in self._advance(origin, rows, baseline):
-                    ticks[at, target[0]] = ticks.get((at, target[0]), Count()) + count
+                    before = ticks.get((at, target[0]))
+                    ticks[at, target[0]] = count if before is None else before + count
             newest = _newest(members)
             self._seen[target] = max(newest, baseline)
             self.newest[side] = max(newest, self.newest.get(side, newest))
@@ -151,6 +152,9 @@ class Tally:
 
     def _forget(self) -> None:
         horizon = max(self.newest.values()) - _FORGET
+        # Hardly ever is anything that old, and to see that is cheaper than to copy everything.
+        if min(self._seen.values()) > horizon and min([at for at, _ in self._last.values()]) > horizon:
+            return
         self._seen = {target: at for target, at in self._seen.items() if at > horizon}
         self._last = {origin: row for origin, row in self._last.items() if row[0] > horizon}
         self._scrapes = {pod: scrape for pod, scrape in self._scrapes.items() if (pod, scrape) in self._seen}
@@ -164,7 +168,7 @@ class Tally:
                 end = self.after
             inside = [tick for tick in self._pending if tick.at <= end]
             self._pending = [tick for tick in self._pending if tick.at > end]
-            self._live = frozenset(tick.pod for tick in inside)
+            self._live = frozenset([tick.pod for tick in inside])
             self.start = end
             if inside:
                 yield self._interval(end, inside)
@@ -194,7 +198,7 @@ class Tally:
 
     def _interval(self, end: float, ticks: Sequence[_Tick]) -> Interval:
         assert self.scrape is not None
-        bad = [tick.at for tick in ticks if tick.side == "candidate" and tick.count.bad > 0]
+        bad = [tick.at for tick in ticks if tick.side == "candidate" and tick.did.bad > 0]
         return Interval(
             end=end,
             scrape=self.scrape,
@@ -207,13 +211,22 @@ class Tally:
 
 
 def _sum(ticks: Sequence[_Tick], side: Side) -> Count:
-    return sum((tick.count for tick in ticks if tick.side == side), Count()).clamped()
+    requests = bad = strict = 0.0
+    for tick in ticks:
+        if tick.side == side:
+            requests += tick.did.requests
+            bad += tick.did.bad
+            strict += tick.did.strict
+    return Count(requests, bad, strict).clamped()
 
 
 def _newest(groups: dict[Origin, Rows]) -> float:
-    return max(rows.times[-1] for rows in groups.values())
+    return max([rows.times[-1] for rows in groups.values()])
 
 
 def _median_gap(rows: Iterable[Rows]) -> float | None:
-    gaps = [later - earlier for one in rows for earlier, later in pairwise(one.times[-_RECENT:])]
+    gaps: list[float] = []
+    for one in rows:
+        recent = one.times[-_RECENT:]
+        gaps += map(sub, recent[1:], recent)
     return median(gaps) if gaps else None

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from fairway.api.status import VerdictState
 from fairway.api.types import format_duration, format_latency
@@ -12,7 +13,6 @@ from fairway.core.evidence import (
     Bar,
     Evidence,
     absolute,
-    against,
     bar,
     below,
     beyond,
@@ -67,7 +67,8 @@ class Case:
 
 def judge(question: Question, cases: list[Case], now: float, queries: Sequence[ObjectiveReading] = ()) -> Reading:
     """Return the verdict about a run; dry-run objectives are shown and decide nothing."""
-    readings = (*(_reading(question, case, now) for case in cases), *queries)
+    terms = bar(question)
+    readings = (*[_reading(question, case, terms, now) for case in cases], *queries)
     deciding = [reading for reading in readings if not reading.dry_run]
     worst = min(deciding, key=lambda reading: PRECEDENCE.index(reading.state), default=None)
     return Reading(
@@ -77,7 +78,8 @@ def judge(question: Question, cases: list[Case], now: float, queries: Sequence[O
         message=(worst.message or "") if worst else "no objective decides",
         objectives=readings,
         cause=worst.cause if worst else None,
-        checkpoint=checkpoint.dump(
+        checkpoint=partial(
+            checkpoint.dump,
             question,
             {case.objective.name: case.evidence for case in cases},
             [query.name for query in queries if query.state == "Regressed"],
@@ -85,20 +87,21 @@ def judge(question: Question, cases: list[Case], now: float, queries: Sequence[O
     )
 
 
-def _reading(question: Question, case: Case, now: float) -> ObjectiveReading:
+def _reading(question: Question, case: Case, terms: Bar, now: float) -> ObjectiveReading:
     objective, evidence = case.objective, case.evidence
-    terms = bar(question)
-    state, why = _state(question, case, terms, now)
+    over, worse = below(evidence, objective, terms), beyond(evidence, objective, terms)
+    strongest = max(over, worse)
+    state, why = _state(question, case, terms, strongest, now)
     rate, stable_rate = _rate(evidence.candidate), _rate(evidence.stable)
     reading = ObjectiveReading(
         name=objective.name,
         state=state,
-        limit=_limit(objective, evidence, terms),
+        limit=f"{objective.relative:g}x stable" if objective.relative and worse > over else objective.text,
         rate=rate,
         stable_rate=stable_rate,
         value=_value(case, rate),
         stable_value=None if terms.alone else _value(case, stable_rate),
-        log10_evidence=round(against(evidence, objective, terms) / math.log(10), 2),
+        log10_evidence=round(strongest / math.log(10), 2),
         log10_needed=round(terms.needed / math.log(10), 2),
         requests=round(evidence.candidate.requests),
         bad=round(evidence.candidate.bad),
@@ -110,14 +113,7 @@ def _reading(question: Question, case: Case, now: float) -> ObjectiveReading:
     return _with_message(reading, notes, evidence, now)
 
 
-def _limit(objective: ObjectivePlan, evidence: Evidence, terms: Bar) -> str:
-    """Return the limit that the strongest test is about."""
-    if objective.relative and beyond(evidence, objective, terms) > below(evidence, objective, terms):
-        return f"{objective.relative:g}x stable"
-    return objective.text
-
-
-def _state(question: Question, case: Case, terms: Bar, now: float) -> tuple[VerdictState, str | None]:
+def _state(question: Question, case: Case, terms: Bar, strongest: float, now: float) -> tuple[VerdictState, str | None]:
     """Return the first that holds, in the order of PRECEDENCE, and the reason where the numbers do not tell it."""
     objective, evidence = case.objective, case.evidence
     trouble = case.trouble or _blind(question, case, now)
@@ -125,7 +121,7 @@ def _state(question: Question, case: Case, terms: Bar, now: float) -> tuple[Verd
         return "Regressed", None
     if trouble:
         return trouble.state, trouble.message
-    if _is_shared(case, terms):
+    if _is_shared(case, terms, strongest):
         return "SharedDegradation", "over the limit, but no evidence that it is worse than stable"
     if question.split == "Router" and evidence.shares.mismatch:
         return "SampleRatioMismatch", _share_words(evidence)
@@ -147,12 +143,12 @@ def _share_words(evidence: Evidence) -> str:
     return f"gets {_percent(evidence.shares.share or 0.0)} of the requests at weight {evidence.shares.weight}"
 
 
-def _is_shared(case: Case, terms: Bar) -> bool:
+def _is_shared(case: Case, terms: Bar, strongest: float) -> bool:
     """Return whether the absolute test fired and the relative one did not."""
     objective, evidence = case.objective, case.evidence
     if terms.alone or not in_two_scrapes(evidence, case.scrape or 0.0):
         return False
-    return absolute(evidence, objective.limit) >= terms.needed > against(evidence, objective, terms)
+    return absolute(evidence, objective.limit) >= terms.needed > strongest
 
 
 def _blind(question: Question, case: Case, now: float) -> Trouble | None:

@@ -1,6 +1,7 @@
 """The words between the analysis and the rollout: what is asked about a run, and what the samples say."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal
 
 from fairway.api.status import VerdictState
@@ -36,14 +37,15 @@ class ObjectiveReading:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The verdict about one run at one time. ``checkpoint`` restores the evidence after a restart."""
+    """The verdict about one run at one time."""
 
     run: str
     state: VerdictState
     at: float
     message: str = ""
     objectives: tuple[ObjectiveReading, ...] = ()
-    checkpoint: str | None = None
+    checkpoint: Callable[[], str | None] = field(default=lambda: None, compare=False)
+    """Writes what restores the evidence after a restart: when it is asked for, as a run is judged more often."""
     cause: str | None = None
     """The cause of the objective that made the verdict."""
 

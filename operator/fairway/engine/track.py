@@ -180,7 +180,7 @@ def reach(scrape: float) -> float:
 
 def _probed(question: Question, objective: ObjectivePlan, series: Sequence[RawSeries]) -> Trouble | None:
     """Return that a counter holds what the kubelet or Prometheus asked, where that is looked at."""
-    counted = [one.labels for one in series if one.samples and one.samples[-1][1] > 0]
+    counted = [one.labels for one in series if one.values and one.values[-1] > 0]
     label = objectives.probe_label(question.probes, counted)
     return Trouble("NoData", objectives.probed(objective, *label), "CountsProbes") if label else None
 

@@ -1,6 +1,7 @@
 """Whose series are these: by the pods of a revision, or by a label in which a provider or a gateway names it."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -37,9 +38,9 @@ def sort(
     result: list[Sides] = [{"candidate": [], "stable": []} for _ in questions]
     asked = list(zip(questions, result, strict=True))
     for series, side, question in _by_owner(owner, asked, answer) if owner else _by_revision(label, asked, answer):
-        samples = tuple(sample for sample in series.samples if sample[0] >= question.born)
-        if samples:
-            side.append(replace(series, samples=samples))
+        born = bisect_left(series.times, question.born)
+        if born < len(series.times):
+            side.append(RawSeries(series.labels, series.times[born:], series.values[born:]) if born else series)
     return result
 
 

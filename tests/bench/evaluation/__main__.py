@@ -3,6 +3,7 @@
 import argparse
 import time
 
+from fairway.adapters import memory
 from tests.bench.evaluation.fleet import PLANS, SCRAPE, answer, evaluate, fleet
 
 CHUNK = 50
@@ -15,6 +16,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--looks", type=int, default=5)
     asked = parser.parse_args()
+    memory.settle()
     runs, now, seconds = fleet(asked.runs), 100.0, []
     chunks = [runs[start : start + CHUNK] for start in range(0, len(runs), CHUNK)]
     for _ in range(asked.looks + 1):

@@ -82,7 +82,7 @@ def _checkpoint(s: Situation, *, moved: bool) -> str | None:
     if about is None:
         return None
     if s.reading is not None and s.reading.run == about and _due(s, s.reading, moved=moved):
-        return s.reading.checkpoint
+        return s.reading.checkpoint()
     return s.status.evidence
 
 
