@@ -183,6 +183,20 @@ async def test_paused_holds_the_run_but_not_a_rollback(world: World) -> None:
     assert world.weights() == {"1.0.0": 100}
 
 
+@pytest.mark.parametrize("proven", [{}, {"fastReturn": 0}])
+async def test_neither_pause_nor_steps_delay_the_return_to_a_version_without_pods(
+    world: World, proven: dict[str, int]
+) -> None:
+    await serving(world)
+    world.kubectl_apply(spec("1.1.0", judged=False, steps=[], watch={"for": "0s"}))
+    await world.wait(60)
+    assert world.pods("1.0.0") == []
+    world.kubectl_apply({**spec("1.1.0", judged=False, **proven), "paused": True})
+    await act(world, "rollback", world.status().history[0].run, 60)
+    assert world.weights() == {"1.0.0": 100}
+    assert world.status().phase == "RolledBack"
+
+
 async def test_suspended_takes_all_pods_and_comes_back(world: World) -> None:
     await serving(world)
     world.kubectl_apply({**spec("1.0.0"), "state": "Suspended"})

@@ -64,12 +64,12 @@ def close_run(s: Situation, reason: str) -> Status:
     return status.model_copy(update=update)
 
 
-def open_run(s: Situation, target: Target) -> Transition:
-    """Open a run from stable to this revision; one that is open gives way to it."""
+def open_run(s: Situation, target: Target, *, back: bool = False) -> Transition:
+    """Open a run from stable to this revision, without steps if it goes back; one that is open gives way to it."""
     closed = _given_way(s, target)
     status = _close_window(s, closed.status)
     first = status.stable is None
-    proven = not first and _proven(s, status, target.revision)
+    proven = not first and (back or _proven(s, status, target.revision))
     steps = () if first or proven else plan(s)
     run = Run(
         id=f"run-{status.runs + 1}",

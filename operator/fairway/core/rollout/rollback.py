@@ -56,7 +56,7 @@ def run_back(s: Situation, target: Target, *, run: str, reason: str, message: st
     """Replace a bad stable revision by one from before it: without steps, once that has ready capacity."""
     bad = s.status.stable
     assert bad is not None
-    opened = open_run(s, target)
+    opened = open_run(s, target, back=True)
     update = {"refused": _refusal(s, bad, run), "rejected": reject(s, bad, reason, message)}
     said = f"{bad.version} is to be replaced by {target.version}: {message}"
     events = (Event("RollingBack", said, warning=True), *opened.events)

@@ -104,7 +104,17 @@ class Situation:
     @property
     def held(self) -> bool:
         """Whether an open run stays where it is: by the spec, or because nobody knows what the spec asks for."""
+        if self.returning:
+            return False
         return self.paused or (self.unresolved is not None and self.status.stable is not None)
+
+    @property
+    def returning(self) -> bool:
+        """Whether the open run takes the requests away from a rejected revision: nothing holds that back."""
+        status = self.status
+        if status.run is None or status.stable is None or status.run.reason != "FastReturn":
+            return False
+        return any(entry.revision == status.stable.revision for entry in status.rejected)
 
     @property
     def suspended(self) -> bool:

@@ -42,7 +42,7 @@ def pause_reason(s: Situation) -> tuple[str, str] | None:
     run = s.status.run
     if run is None or run.stage == "RollingBack":
         return None
-    if s.paused:
+    if s.held and s.paused:
         return "PausedBySpec", "spec.paused holds the run"
     if s.held and s.unresolved:
         return s.unresolved.cause, f"the run is held: {s.unresolved.message}"
