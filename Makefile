@@ -157,7 +157,7 @@ runtimes: $(ENVIRONMENT) ## Build an example for each model server that the test
 			--file examples/$$server/Dockerfile --context examples/$$server || exit 1; \
 	done
 
-E2E := FAIRWAY_INSTALLED=1 $(RUN) pytest $(shell grep -rl --include='test_*.py' 'mark[.]e2e' tests) --durations=12
+E2E := FAIRWAY_INSTALLED=1 $(RUN) pytest $(sort $(shell grep -rl --include='test_*.py' 'mark[.]e2e' tests)) --durations=12
 
 .PHONY: e2e
 e2e: $(ENVIRONMENT) build/bin/argocd-oracle ## Run the tests that need the cluster and the images

@@ -135,6 +135,10 @@ async def leader(but: str = "", seconds: float = 120.0) -> str:
         await asyncio.sleep(0.3)
 
 
+ONE: dict[str, Any] = {"scaling": {"replicas": 1}}
+"""For tests that are not about capacity: starting pods is most of the work that they make."""
+
+
 def model(version: str, *, env: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
     """The spec of the example model; ``env`` are its switches.
 

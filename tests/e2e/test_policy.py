@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import PROXY, Namespace, condition, kubectl, model, run
+from tests.e2e.harness import ONE, PROXY, Namespace, condition, kubectl, model, run
 
 pytestmark = pytest.mark.e2e
 
@@ -225,9 +225,9 @@ async def test_approvals_are_true(ns: Namespace) -> None:
     """Given an approval with approvers, when words come, then only one in the name of an approver who gives it."""
     gate = {"approval": "risk", "approvers": ["ann", "risk-team"]}
     steps = [{"weight": 50, "for": "1s"}, gate, {"approval": "anybody"}]
-    await ns.apply(model("1.0.0"))
+    await ns.apply(model("1.0.0", **ONE))
     await ns.healthy("1.0.0")
-    await ns.apply(model("1.1.0", rollout={"steps": steps}))
+    await ns.apply(model("1.1.0", **ONE, rollout={"steps": steps}))
     status = await ns.until("the gate", lambda s: condition(s, "Paused") == ("True", "ApprovalNeeded"))
     await words_at_the_gate(ns, status["run"]["id"])
 

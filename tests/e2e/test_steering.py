@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import Namespace, condition, kubectl, model, serves
+from tests.e2e.harness import ONE, Namespace, condition, kubectl, model, serves
 
 pytestmark = pytest.mark.e2e
 
@@ -16,7 +16,7 @@ HELD = [{"weight": 20, "for": "10m"}, {"weight": 50, "for": "10m"}]
 def routed(ns: Namespace, version: str, *, steps: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
     """A spec behind the gateway, without objectives: only time and people decide."""
     rollout = {"steps": QUICK if steps is None else steps, **more.pop("rollout", {})}
-    return model(version, traffic={"hostnames": [ns.host]}, rollout=rollout, **more)
+    return model(version, **{**ONE, "traffic": {"hostnames": [ns.host]}, "rollout": rollout, **more})
 
 
 async def up(ns: Namespace, version: str = "1.0.0") -> None:
@@ -64,7 +64,7 @@ async def test_s10_s52_an_approval_waits_for_the_right_word(ns: Namespace) -> No
 async def test_s11_promote_ends_one_step_and_promote_full_the_rest(ns: Namespace) -> None:
     """Given long steps, when promoted by hand, then exactly one step, then all of them, and it is recorded."""
     await up(ns)
-    await ns.apply(routed(ns, "1.1.0", steps=HELD))
+    await ns.apply(routed(ns, "1.1.0", steps=HELD, scaling={"replicas": 2}))
     run = await at(ns, 20)
     await command(ns, "promote", f"{run}/1")
     await at(ns, 50)

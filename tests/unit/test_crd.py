@@ -1,6 +1,7 @@
 """The CRDs: structural, without defaults, bounded, and the same as the copy in ``crds/``."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +36,7 @@ FILES = ("fairway.dev_modeldeployments.yaml", "fairway.dev_modelruntimes.yaml")
 Node = tuple[str, dict[str, Any]]
 
 
+@cache
 def version_of(file: str) -> dict[str, Any]:
     (version,) = crd.crds()[file]["spec"]["versions"]
     return version
