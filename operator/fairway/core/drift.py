@@ -1,7 +1,6 @@
 """Whether an object still says what we want it to say."""
 
 import re
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -18,8 +17,10 @@ _SCALE = {
 
 def says(live: Any, wanted: Any) -> bool:
     """Whether ``live`` holds everything in ``wanted``; quantities compare by value, lists element by element."""
-    if isinstance(wanted, Mapping):
-        return isinstance(live, Mapping) and all(
+    if live == wanted:
+        return True  # most parts are, and this is the fastest way to know
+    if isinstance(wanted, dict):
+        return isinstance(live, dict) and all(
             (key in live and says(live[key], value)) or (key not in live and value in ({}, [], None))
             for key, value in wanted.items()
         )
@@ -29,7 +30,7 @@ def says(live: Any, wanted: Any) -> bool:
             and len(live) == len(wanted)
             and all(says(one, other) for one, other in zip(live, wanted, strict=True))
         )
-    return bool(live == wanted) or _same_quantity(live, wanted)
+    return _same_quantity(live, wanted)
 
 
 def _same_quantity(live: Any, wanted: Any) -> bool:
