@@ -197,13 +197,12 @@ async def test_s28_the_wrong_share_of_the_requests_stops_the_promotion(ns: Names
 
 async def test_s32_a_slow_loader_keeps_its_time_at_every_step(ns: Namespace) -> None:
     """Given a model that loads for 90 s, when it is tried for 8 s, then they begin when it has its weight."""
-    steps = [{"weight": 50, "for": "8s"}]
-    env = {"LOAD_SECONDS": "90"}
-    await up(ns)
+    served = {"traffic": {"hostnames": [ns.host]}}  # no requests, no verdict: time alone decides here
+    plan = {"rollout": {"steps": [{"weight": 50, "for": "8s"}], "watch": {"for": "0s"}}}
+    await ns.apply(model("1.0.0", **served))
+    await ns.healthy("1.0.0")
     began = time.monotonic()
-    spec = routed(ns, "1.1.0", env=env, rollout={"steps": steps, "watch": {"for": "0s"}})
-    del spec["objectives"]  # no requests, no verdict: time alone decides here
-    await ns.apply(spec)
+    await ns.apply(model("1.1.0", env={"LOAD_SECONDS": "90"}, **served, **plan))
     await ns.until("50 %", lambda s: s.get("candidate", {}).get("weight") == 50, 240)
     assert time.monotonic() - began >= 90
     status = await ns.healthy("1.1.0", 240)  # the pods that it still needs load for 90 s, too

@@ -89,7 +89,7 @@ async def test_s29_others_keep_their_pace_and_the_held_run_goes_on_afterwards(ns
     await ns.until("it can be asked", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 240)
     await fault("hangs", "hanging")
     beside = Load(Plan(url=ns.url, host=f"other.{ns.host}", rate=60, seconds=900))
-    async with ns.load(900, rate=60) as load, beside:
+    async with ns.load(900, rate=40) as load, beside:
         await ns.apply(routed(ns, "1.1.0", HANGING, rollout={"steps": QUICK, "watch": {"for": "5s"}}))
         await ns.apply(routed(ns, "1.1.0", ERRORS, host="other.", rollout={"steps": QUICK}), name="other")
         await ns.until("other is promoted", lambda s: serves(s) == "1.1.0", 180, name="other")
@@ -108,7 +108,7 @@ async def test_s23_a_query_of_ones_own_rolls_back(ns: Namespace) -> None:
     await ns.apply(routed(ns, "1.0.0", own))
     await ns.healthy("1.0.0")
     await ns.answers()
-    async with ns.load(420, rate=100) as load:
+    async with ns.load(420, rate=60) as load:
         await ns.until("it is measured", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 240)
         bad = {"FAULT_ERROR_SHARE": "0.5"}
         await ns.apply(routed(ns, "1.1.0", own, env=bad, rollout={"steps": HELD}))
@@ -125,7 +125,7 @@ async def test_s23_a_template_promotes_what_keeps_it(ns: Namespace) -> None:
     await ns.apply(routed(ns, "1.0.0", template))
     await ns.healthy("1.0.0")
     await ns.answers()
-    async with ns.load(420, rate=100) as load:
+    async with ns.load(420, rate=60) as load:
         await ns.apply(routed(ns, "1.1.0", template, rollout={"steps": QUICK}))
         await ns.until("1.1.0 serves", lambda s: serves(s) == "1.1.0", 240)
         await load.stop()
