@@ -20,7 +20,7 @@ TAKEOVER = 20.0
 """Seconds in which a successor acts, at most."""
 RENEWAL = 5.0
 """Seconds in which a leader notices that its lease is another's."""
-STEPS = [{"weight": weight, "for": "6s"} for weight in (10, 25, 40, 55, 70, 85)]
+STEPS = [{"weight": weight, "for": "4s"} for weight in (10, 25, 40, 60, 80)]
 
 
 async def two() -> None:
@@ -49,7 +49,7 @@ def weight(status: dict[str, Any]) -> int:
 
 
 async def rolling(ns: Namespace) -> None:
-    """Given a model that is on its way through six steps of 6 s."""
+    """Given a model that is on its way through five steps of 4 s."""
     await ns.apply(model("1.0.0", traffic={"hostnames": [ns.host]}))
     await ns.healthy("1.0.0")
     await ns.answers()
