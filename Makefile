@@ -163,7 +163,7 @@ E2E := FAIRWAY_INSTALLED=1 $(RUN) pytest $(sort $(shell grep -rl --include='test
 e2e: $(ENVIRONMENT) build/bin/argocd-oracle ## Run the tests that need the cluster and the images
 	$(RUN) python -m tests.e2e
 	$(E2E) -m "e2e and not load and not alone and not last" -n 5 --dist worksteal
-	$(E2E) -m "e2e and load" -n 4 --dist worksteal
+	$(E2E) -m "e2e and load" -n 3 --dist worksteal
 	$(E2E) -m "e2e and alone"
 	$(E2E) -m "e2e and last"
 
