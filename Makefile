@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-# Programs of ours start some thousand times in the tests: compiling what they import each time would take most of it.
+# The tests start Python many times: without bytecode, each start would compile again what it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
 UV := $(or $(shell command -v uv),build/uv/bin/uv)
@@ -107,7 +107,7 @@ manifests: $(ENVIRONMENT) build/bin/helm ## Write what is made from the chart: m
 unit: $(ENVIRONMENT) $(TOOLS) coverage ## Run every test that needs no cluster; every branch of a decision must be covered
 	$(RUN) pytest tests $(COVERING:%=--ignore=%) -m "not e2e and not hunt" -n 2
 
-# What these do not cover, nothing does: measuring the others, too, would only take longer.
+# These alone must cover every branch of a decision; measuring the others, too, would only make them slower.
 COVERING := tests/engine tests/unit
 
 .PHONY: coverage
@@ -162,7 +162,7 @@ E2E := FAIRWAY_INSTALLED=1 $(RUN) pytest $(sort $(shell grep -rl --include='test
 .PHONY: e2e
 e2e: $(ENVIRONMENT) build/bin/argocd-oracle ## Run the tests that need the cluster and the images
 	$(RUN) python -m tests.e2e
-	$(E2E) -m "e2e and not load and not alone and not last" -n 5 --dist worksteal
+	$(E2E) -m "e2e and not load and not alone and not last" -n 4 --dist worksteal
 	$(E2E) -m "e2e and load" -n 3 --dist worksteal
 	$(E2E) -m "e2e and alone"
 	$(E2E) -m "e2e and last"
