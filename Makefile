@@ -150,6 +150,10 @@ images: $(ENVIRONMENT) ## Build the operator and the example model, and load the
 	$(CLUSTER) build-image $(MODEL_IMAGE):1.0.0 --file examples/churn/Dockerfile --context examples/churn \
 		--also $(MODEL_IMAGE):1.1.0 --also $(MODEL_IMAGE):1.2.0 --also $(MODEL_IMAGE):1.3.0
 
+.PHONY: standin
+standin: $(ENVIRONMENT) ## Build the model server of tests that ask it little, and load it into the cluster
+	$(CLUSTER) build-image registry.example/standin:1.0.0 --file tests/standin/Dockerfile --context tests/standin
+
 .PHONY: runtimes
 runtimes: $(ENVIRONMENT) ## Build an example for each model server that the tests run, and load them into the cluster
 	@for server in mlserver bentoml silent $(HEAVY); do \
@@ -170,7 +174,7 @@ e2e: $(ENVIRONMENT) build/bin/argocd-oracle ## Run the tests that need the clust
 # --- all of it --------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup lint unit cluster-up images runtimes e2e ## Run everything, cheap failures first
+test: setup lint unit cluster-up images standin runtimes e2e ## Run everything, cheap failures first
 
 .PHONY: demo
 demo: setup cluster-up images ## Show a good and a bad version of a model, live

@@ -13,6 +13,7 @@ from .shell import wait_for
 _MOUNT = Path("/sys/fs/cgroup")
 # `unified` is where runc keeps cgroup v2 beside v1.
 _V1 = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb", "systemd", "unified")
+_WORTH = 4
 
 
 def _unified() -> bool:
@@ -27,6 +28,20 @@ def roots() -> list[Path]:
     return sorted(folder / settings.CGROUP for folder in present)
 
 
+def _prefer() -> None:
+    """Give the pods together as much of the processors as some processes beside them, instead of as much as one.
+
+    The cluster's daemons and what tests it compete as processes, each with the weight that this cgroup has by default:
+    dozens of pods would share what is left, and those that serve would be unready for seconds.
+    """
+    for folder, name, default in (
+        (roots()[0], "cpu.weight", 100),
+        (_MOUNT / "cpu" / settings.CGROUP, "cpu.shares", 1024),
+    ):
+        if (folder / name).exists():
+            (folder / name).write_text(str(default * _WORTH))
+
+
 def ensure() -> None:
     """Create the cgroup; the kubelet refuses a root that is not there."""
     for folder in roots():
@@ -38,6 +53,7 @@ def ensure() -> None:
             # On cgroup v1 an empty cpuset takes no process.
             if not _unified() and (folder / name).exists() and not (folder / name).read_text().strip():
                 (folder / name).write_text((folder.parent / name).read_text())
+    _prefer()
 
 
 def _folders(top: Path) -> list[Path]:

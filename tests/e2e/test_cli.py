@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.harness import ONE, Namespace, condition, environment, kubectl, model, serves
+from tests.e2e.harness import ONE, Namespace, condition, environment, kubectl, serves, standin
 
 pytestmark = pytest.mark.e2e
 
@@ -97,7 +97,7 @@ async def viewer(ns: Namespace, tmp_path: Path) -> Fairway:
 def routed(ns: Namespace, version: str, *, steps: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
     """A spec behind the gateway, without objectives: only time and people decide."""
     rollout = {"steps": HELD if steps is None else steps, "watch": {"for": "5m"}}
-    return model(version, **{**ONE, "traffic": {"hostnames": [ns.host]}, "rollout": rollout, **more})
+    return standin(version, **{**ONE, "traffic": {"hostnames": [ns.host]}, "rollout": rollout, **more})
 
 
 async def tried(ns: Namespace, steps: list[dict[str, Any]] | None = None) -> str:

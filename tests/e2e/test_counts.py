@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.e2e.harness import Namespace, condition, kubectl, model, sample, serves
+from tests.e2e.harness import Namespace, condition, kubectl, model, sample, serves, standin
 from tests.load.generator import Load, Plan
 from tests.load.result import Result
 
@@ -199,10 +199,10 @@ async def test_s32_a_slow_loader_keeps_its_time_at_every_step(ns: Namespace) -> 
     """Given a model that loads for 90 s, when it is tried for 8 s, then they begin when it has its weight."""
     served = {"traffic": {"hostnames": [ns.host]}}  # no requests, no verdict: time alone decides here
     plan = {"rollout": {"steps": [{"weight": 50, "for": "8s"}], "watch": {"for": "0s"}}}
-    await ns.apply(model("1.0.0", **served))
+    await ns.apply(standin("1.0.0", **served))
     await ns.healthy("1.0.0")
     began = time.monotonic()
-    await ns.apply(model("1.1.0", env={"LOAD_SECONDS": "90"}, **served, **plan))
+    await ns.apply(standin("1.1.0", env={"LOAD_SECONDS": "90"}, **served, **plan))
     await ns.until("50 %", lambda s: s.get("candidate", {}).get("weight") == 50, 240)
     assert time.monotonic() - began >= 90
     status = await ns.healthy("1.1.0", 240)  # the pods that it still needs load for 90 s, too

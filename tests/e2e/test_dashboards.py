@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from fairway.core.build.alerts import ALERT
-from tests.e2e.harness import ROOT, Namespace, condition, environment, kubectl, model
+from tests.e2e.harness import ROOT, Namespace, condition, environment, kubectl, standin
 
 pytestmark = pytest.mark.e2e
 
@@ -62,9 +62,9 @@ async def test_every_query_runs_and_the_series_of_a_model_come_and_go(ns: Namesp
     """Given a run at a gate, when Prometheus is asked all that dashboards ask, then it answers; deleted, it forgets."""
     held = [{"weight": 50, "for": "1s"}, {"approval": "risk-review"}]
     traffic = {"hostnames": [ns.host]}
-    await ns.apply(model("1.0.0", traffic=traffic))
+    await ns.apply(standin("1.0.0", traffic=traffic))
     await ns.healthy("1.0.0")
-    await ns.apply(model("1.1.0", traffic=traffic, rollout={"steps": held}))
+    await ns.apply(standin("1.1.0", traffic=traffic, rollout={"steps": held}))
     await ns.until("the gate", lambda s: condition(s, "Paused") == ("True", "ApprovalNeeded"))
     mine = f'{{namespace="{ns.name}",model="churn"}}'
     async with httpx.AsyncClient(base_url=environment()["FAIRWAY_PROMETHEUS_URL"], trust_env=False) as client:
@@ -108,12 +108,12 @@ async def test_a_models_alerts_follow_its_objectives_and_can_be_asked(ns: Namesp
     errors = {"name": "errors", "errors": {"below": "1%"}, "minRequests": 20}
     latency = {"name": "latency", "latency": {"percentile": 99, "below": "1s"}, "minRequests": 20}
     served = {"traffic": {"hostnames": [ns.host]}}
-    await ns.apply(model("1.0.0", objectives=[errors], **served))
+    await ns.apply(standin("1.0.0", objectives=[errors], **served))
     await ns.healthy("1.0.0")
     await watched(ns, ["errors"])
     meta = (await ns.get("prometheusrule"))["metadata"]
     assert [each["kind"] for each in meta["ownerReferences"]] == ["ModelDeployment"]
-    await ns.apply(model("1.0.0", objectives=[errors, latency], **served))
+    await ns.apply(standin("1.0.0", objectives=[errors, latency], **served))
     rules = await watched(ns, ["errors", "latency"])
     assert {rule["alert"] for rule in rules} == {ALERT}
     await ns.answers()
@@ -127,6 +127,6 @@ async def test_a_models_alerts_follow_its_objectives_and_can_be_asked(ns: Namesp
         await ask(client, found["latency"])  # a busy machine may be slow: that it can be asked is enough
         assert await ask(client, found["errors"]) == []
         await load.stop()
-    await ns.apply(model("1.0.0", **served))
+    await ns.apply(standin("1.0.0", **served))
     await watched(ns, [])
     assert (await ns.status())["runs"] == 1

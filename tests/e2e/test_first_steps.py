@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.e2e import audit
-from tests.e2e.harness import Manifest, Namespace, condition, kubectl, model, serves
+from tests.e2e.harness import Manifest, Namespace, condition, kubectl, model, serves, standin
 
 pytestmark = pytest.mark.e2e
 
@@ -31,7 +31,7 @@ async def test_s1_s4_a_minimal_model_comes_up_at_full_capacity(ns: Namespace) ->
 @pytest.mark.alone
 async def test_s3_a_settled_model_is_left_alone(ns: Namespace) -> None:
     """Given a settled model, when it is applied again and the operator restarts, then nothing is written."""
-    spec = model("1.0.0")
+    spec = standin("1.0.0")
     await ns.apply(spec)
     await ns.healthy("1.0.0")
     await _all_is_written(ns)
@@ -48,7 +48,7 @@ async def test_s3_a_settled_model_is_left_alone(ns: Namespace) -> None:
 
 async def test_s5_deleting_a_model_leaves_nothing_behind(ns: Namespace) -> None:
     """Given a model, when it is deleted, then its children go without a finalizer's help."""
-    await ns.apply(model("1.0.0", traffic={"hostnames": [ns.host]}))
+    await ns.apply(standin("1.0.0", traffic={"hostnames": [ns.host]}))
     await ns.healthy("1.0.0")
     await kubectl("-n", ns.name, "delete", "md", "churn", "--timeout=90s")
     for kind in ("deployments", "services", "httproutes", "controllerrevisions", "poddisruptionbudgets"):
@@ -58,10 +58,10 @@ async def test_s5_deleting_a_model_leaves_nothing_behind(ns: Namespace) -> None:
 
 async def test_s16_a_first_revision_that_never_starts_gives_way(ns: Namespace) -> None:
     """Given a first version that crashes, when a good one is applied, then it serves without waiting."""
-    await ns.apply(model("1.0.0", env={"FAULT_CRASH": "start"}))
+    await ns.apply(standin("1.0.0", env={"FAULT_CRASH": "start"}))
     status = await ns.until("the crash is named", lambda s: "exit code 1" in s.get("message", ""))
     assert condition(status, "Ready")[0] != "True"
-    await ns.apply(model("1.0.1"))
+    await ns.apply(standin("1.0.1"))
     status = await ns.healthy("1.0.1")
     assert condition(status, "Ready") == ("True", "Serving")
 
@@ -69,7 +69,7 @@ async def test_s16_a_first_revision_that_never_starts_gives_way(ns: Namespace) -
 async def test_hpa_on_both_tracks(ns: Namespace) -> None:
     """Given an autoscaled model, then the HPA owns the replicas and an apply never resets them."""
     scaling = {"minReplicas": 2, "maxReplicas": 4}
-    await ns.apply(model("1.0.0", scaling=scaling))
+    await ns.apply(standin("1.0.0", scaling=scaling))
     status = await ns.healthy("1.0.0")
     name = f"churn-{status['stable']['revision']}"
     hpa = await ns.get("hpa", name)

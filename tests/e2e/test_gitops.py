@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.argocd import oracle
-from tests.e2e.harness import ONE, Namespace, condition, kubectl, model
+from tests.e2e.harness import ONE, Namespace, condition, kubectl, standin
 
 pytestmark = pytest.mark.e2e
 
@@ -36,7 +36,7 @@ class Repository:
     async def push(self, version: str, **more: Any) -> None:
         """Commit a version and apply it."""
         rollout = {"steps": STEPS, "watch": {"for": "5s"}}
-        spec = model(version, **{**ONE, "traffic": {"hostnames": [self.ns.host]}, "rollout": rollout, **more})
+        spec = standin(version, **{**ONE, "traffic": {"hostnames": [self.ns.host]}, "rollout": rollout, **more})
         manifest = {
             "apiVersion": "fairway.dev/v1alpha1",
             "kind": "ModelDeployment",

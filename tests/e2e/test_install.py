@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import OPERATOR, Manifest, Namespace, helm_install, kubectl, leader, model, run, serves
+from tests.e2e.harness import OPERATOR, Manifest, Namespace, helm_install, kubectl, leader, model, run, serves, standin
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
@@ -35,7 +35,7 @@ def routed(ns: Namespace, version: str, **more: Any) -> dict[str, Any]:
 async def looked_at(ns: Namespace, name: str) -> None:
     """Wait until whoever leads now has made a pass over everything: a new model comes after those that were there."""
     await leader()
-    await ns.apply(model("1.0.0"), name=name)
+    await ns.apply(standin("1.0.0"), name=name)
     await ns.until("a first model of the new leader", lambda s: s.get("phase") == "Healthy", 180, name=name)
 
 
@@ -68,10 +68,10 @@ async def test_p9_an_upgrade_and_the_way_back_restart_no_model_and_open_no_run(r
     """Given a model under load and one in mid-run, when another build comes and goes, then nothing happens to them."""
     ns = release
     await ns.apply(routed(ns, "1.0.0"))
-    await ns.apply(model("1.0.0"), name="held")
+    await ns.apply(standin("1.0.0"), name="held")
     await ns.healthy("1.0.0")
     await ns.until("held serves", lambda s: s.get("phase") == "Healthy", 180, name="held")
-    await ns.apply(model("1.1.0", rollout={"steps": [{"weight": 50, "for": "1h"}]}), name="held")
+    await ns.apply(standin("1.1.0", rollout={"steps": [{"weight": 50, "for": "1h"}]}), name="held")
     await ns.until("held at 50", lambda s: s.get("candidate", {}).get("weight") == 50, 180, name="held")
     await ns.answers()
     before = await picture(ns)
@@ -143,9 +143,9 @@ async def test_in_namespaces_it_needs_no_more_than_its_roles_there(release: Name
             "--wait", "--timeout", "240s", seconds=300,
         )  # fmt: skip
         await kubectl("create", "namespace", elsewhere)
-        await ns.apply(model("1.0.0"))
+        await ns.apply(standin("1.0.0"))
         unseen = {"apiVersion": "fairway.dev/v1alpha1", "kind": "ModelDeployment"}
-        unseen |= {"metadata": {"name": "churn", "namespace": elsewhere}, "spec": model("1.0.0")}
+        unseen |= {"metadata": {"name": "churn", "namespace": elsewhere}, "spec": standin("1.0.0")}
         await kubectl("apply", "-f", "-", stdin=json.dumps(unseen))
         await ns.healthy("1.0.0")
         found = json.loads(await kubectl("-n", elsewhere, "get", "md", "churn", "-o", "json"))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e import audit
-from tests.e2e.harness import OPERATOR, Manifest, Namespace, kubectl, leader, model, operators, serves
+from tests.e2e.harness import OPERATOR, Manifest, Namespace, kubectl, leader, operators, serves, standin
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
@@ -50,10 +50,10 @@ def weight(status: dict[str, Any]) -> int:
 
 async def rolling(ns: Namespace) -> None:
     """Given a model that is on its way through five steps of 4 s."""
-    await ns.apply(model("1.0.0", traffic={"hostnames": [ns.host]}))
+    await ns.apply(standin("1.0.0", traffic={"hostnames": [ns.host]}))
     await ns.healthy("1.0.0")
     await ns.answers()
-    await ns.apply(model("1.1.0", traffic={"hostnames": [ns.host]}, rollout={"steps": STEPS, "watch": {"for": "0s"}}))
+    await ns.apply(standin("1.1.0", traffic={"hostnames": [ns.host]}, rollout={"steps": STEPS, "watch": {"for": "0s"}}))
     await ns.until("10 %", lambda s: s.get("candidate", {}).get("weight") == 10)
 
 

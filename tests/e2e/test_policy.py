@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import ONE, PROXY, Namespace, condition, kubectl, model, run
+from tests.e2e.harness import ONE, PROXY, Namespace, condition, kubectl, run, standin
 
 pytestmark = pytest.mark.e2e
 
@@ -89,7 +89,7 @@ class Person:
 
 def spec(overlay: dict[str, Any] | None = None, **of_the_model: Any) -> dict[str, Any]:
     """The example model with an overlay of its pods."""
-    asked = model("1.0.0")
+    asked = standin("1.0.0")
     asked["model"].update(of_the_model)
     if overlay is not None:
         asked["runtime"]["podTemplate"] = overlay
@@ -216,7 +216,7 @@ async def test_s45_the_host_is_not_representable(author: Person) -> None:
         {"serviceAccountName": "operator"},
     ):
         assert "field not declared in schema" in await author.tries(spec(overlay))
-    leak = model("1.0.0")
+    leak = standin("1.0.0")
     leak["runtime"]["env"] = [{"name": "T", "valueFrom": {"secretKeyRef": {"name": "churn-key", "key": "token"}}}]
     assert "field not declared in schema" in await author.tries(leak)
 
@@ -225,9 +225,9 @@ async def test_approvals_are_true(ns: Namespace) -> None:
     """Given an approval with approvers, when words come, then only one in the name of an approver who gives it."""
     gate = {"approval": "risk", "approvers": ["ann", "risk-team"]}
     steps = [{"weight": 50, "for": "1s"}, gate, {"approval": "anybody"}]
-    await ns.apply(model("1.0.0", **ONE))
+    await ns.apply(standin("1.0.0", **ONE))
     await ns.healthy("1.0.0")
-    await ns.apply(model("1.1.0", **ONE, rollout={"steps": steps}))
+    await ns.apply(standin("1.1.0", **ONE, rollout={"steps": steps}))
     status = await ns.until("the gate", lambda s: condition(s, "Paused") == ("True", "ApprovalNeeded"))
     await words_at_the_gate(ns, status["run"]["id"])
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from tests.e2e import audit
-from tests.e2e.harness import IDLE, Manifest, Namespace, condition, idle_model, kubectl, model, named_namespace
+from tests.e2e.harness import IDLE, Manifest, Namespace, condition, idle_model, kubectl, named_namespace, standin
 
 pytestmark = pytest.mark.e2e
 
@@ -23,7 +23,7 @@ async def test_p6_a_promotion_in_five_steps_costs_seventeen_writes_and_no_read(n
     def spec(version: str, weights: tuple[int, ...]) -> Manifest:
         steps = [{"weight": weight, "for": "1s"} for weight in weights]
         one = {"scaling": {"replicas": 1}, "traffic": {"hostnames": [ns.host]}}
-        return model(version, rollout={"steps": steps, "watch": {"for": "0s"}}, **one)
+        return standin(version, rollout={"steps": steps, "watch": {"for": "0s"}}, **one)
 
     await ns.apply(spec("1.0.0", ()))
     await ns.healthy("1.0.0")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import OPERATOR, STARTED, Namespace, condition, environment, kubectl, model, serves
+from tests.e2e.harness import OPERATOR, STARTED, Namespace, condition, environment, kubectl, serves, standin
 
 pytestmark = pytest.mark.e2e
 
@@ -26,7 +26,7 @@ GRACE = timedelta(seconds=10)
 
 def scaled(ns: Namespace, version: str, **more: Any) -> dict[str, Any]:
     """A spec that makes a child of every kind."""
-    made = model(version, scaling={"minReplicas": 1, "maxReplicas": 2}, rollout={"steps": [], "watch": {"for": "0s"}})
+    made = standin(version, scaling={"minReplicas": 1, "maxReplicas": 2}, rollout={"steps": [], "watch": {"for": "0s"}})
     return {**made, "traffic": {"hostnames": [ns.host]}, **more}
 
 

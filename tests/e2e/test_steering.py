@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import ONE, Namespace, condition, kubectl, model, serves
+from tests.e2e.harness import ONE, Namespace, condition, kubectl, serves, standin
 
 pytestmark = pytest.mark.e2e
 
@@ -16,7 +16,7 @@ HELD = [{"weight": 20, "for": "10m"}, {"weight": 50, "for": "10m"}]
 def routed(ns: Namespace, version: str, *, steps: list[dict[str, Any]] | None = None, **more: Any) -> dict[str, Any]:
     """A spec behind the gateway, without objectives: only time and people decide."""
     rollout = {"steps": QUICK if steps is None else steps, **more.pop("rollout", {})}
-    return model(version, **{**ONE, "traffic": {"hostnames": [ns.host]}, "rollout": rollout, **more})
+    return standin(version, **{**ONE, "traffic": {"hostnames": [ns.host]}, "rollout": rollout, **more})
 
 
 async def up(ns: Namespace, version: str = "1.0.0") -> None:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import Manifest, Namespace, condition, kubectl, model, serves
+from tests.e2e.harness import Manifest, Namespace, condition, kubectl, serves, standin
 
 pytestmark = pytest.mark.e2e
 
 
 def routed(ns: Namespace, version: str, **more: Any) -> dict[str, Any]:
     """A spec behind the gateway."""
-    return model(version, **{"traffic": {"hostnames": [ns.host]}, **more})
+    return standin(version, **{"traffic": {"hostnames": [ns.host]}, **more})
 
 
 async def test_s34_s37_what_is_edited_or_deleted_by_hand_is_restored(ns: Namespace) -> None:
@@ -64,7 +64,7 @@ async def test_s34_kubectl_scale_is_followed_or_refused(ns: Namespace) -> None:
     await ns.until("1 left", lambda s: s["stable"]["replicas"] == 1)
     await kubectl("-n", ns.name, "scale", "md/churn", "--replicas=2")
     await ns.until("2 ready", lambda s: s["stable"]["ready"] == 2)
-    await ns.apply(model("1.0.0", scaling={"minReplicas": 1, "maxReplicas": 3}), name="auto")
+    await ns.apply(standin("1.0.0", scaling={"minReplicas": 1, "maxReplicas": 3}), name="auto")
     said = await kubectl("-n", ns.name, "scale", "md/auto", "--replicas=3", check=False)
     assert "minReplicas" in said
 
@@ -73,7 +73,7 @@ async def test_s38_a_stranger_of_our_name_is_not_adopted(ns: Namespace) -> None:
     """Given somebody's Service named churn, when the model is created, then it says so and the Service is untouched."""
     await kubectl("-n", ns.name, "create", "service", "clusterip", "churn", "--tcp=80")
     before = await ns.get("service")
-    await ns.apply(model("1.0.0"))
+    await ns.apply(standin("1.0.0"))
     status = await ns.until("refused", lambda s: "not ours" in s.get("message", ""))
     assert condition(status, "Stalled") == ("True", "WriteRefused")
     assert (await ns.get("service"))["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
