@@ -166,8 +166,8 @@ E2E := FAIRWAY_INSTALLED=1 $(RUN) pytest $(sort $(shell grep -rl --include='test
 .PHONY: e2e
 e2e: $(ENVIRONMENT) build/bin/argocd-oracle ## Run the tests that need the cluster and the images
 	$(RUN) python -m tests.e2e
-	$(E2E) -m "e2e and not load and not alone and not last" -n 4 --dist worksteal
-	$(E2E) -m "e2e and load" -n 3 --dist worksteal
+	$(E2E) -m "e2e and not load and not alone and not last" -n 6 --dist worksteal
+	$(E2E) -m "e2e and load" -n 4 --dist worksteal
 	$(E2E) -m "e2e and alone"
 	$(E2E) -m "e2e and last"
 

@@ -28,6 +28,7 @@ async def up(ns: Namespace) -> None:
     await ns.answers()
 
 
+@pytest.mark.long
 @loaded
 async def test_s6_s7_s55_a_good_version_takes_over_step_by_step(ns: Namespace) -> None:
     """Given load, when 1.1.0 is applied, then 20, 50, 100; the same pods serve and no request is lost."""

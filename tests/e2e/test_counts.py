@@ -74,6 +74,7 @@ async def told(ns: Namespace, result: Result) -> dict[str, Any]:
     return counted(status)
 
 
+@pytest.mark.long
 @loaded
 async def test_s31_the_numbers_are_those_of_the_load(ns: Namespace) -> None:
     """Given a limit that nobody breaks, when some answers fail and some are slow, then exactly so many are told."""
@@ -95,6 +96,7 @@ async def test_s31_the_numbers_are_those_of_the_load(ns: Namespace) -> None:
     assert share == pytest.approx(late / seen["requests"], abs=0.12)
 
 
+@pytest.mark.long
 @loaded
 async def test_s30_a_restart_and_new_pods_are_counted_exactly(ns: Namespace) -> None:
     """Given counted requests, when the candidate's counters begin anew and pods come, then the sum stays exact."""
@@ -134,6 +136,7 @@ async def _restarted(ns: Namespace, seconds: float = 120.0) -> None:
         await asyncio.sleep(0.5)
 
 
+@pytest.mark.long
 async def test_s28_without_requests_nothing_is_decided(ns: Namespace) -> None:
     """Given a candidate with weight, when nobody asks it anything for two minutes, then it waits and says so."""
     await up(ns)
@@ -144,6 +147,7 @@ async def test_s28_without_requests_nothing_is_decided(ns: Namespace) -> None:
     assert "no requests for" in status["verdict"]["message"]
 
 
+@pytest.mark.long
 async def test_s28_a_bad_answer_of_a_few_convicts_nobody(ns: Namespace) -> None:
     """Given a candidate, when it has answered a few requests and failed some, then that is told and nothing done."""
     await up(ns)
@@ -195,6 +199,7 @@ async def test_s28_the_wrong_share_of_the_requests_stops_the_promotion(ns: Names
     assert (status["candidate"]["weight"], serves(status)) == (5, "1.0.0")
 
 
+@pytest.mark.long
 async def test_s32_a_slow_loader_keeps_its_time_at_every_step(ns: Namespace) -> None:
     """Given a model that loads for 90 s, when it is tried for 8 s, then they begin when it has its weight."""
     served = {"traffic": {"hostnames": [ns.host]}}  # no requests, no verdict: time alone decides here

@@ -47,6 +47,7 @@ def verdict(status: dict[str, Any]) -> str:
     return str(status.get("verdict", {}).get("state", ""))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("provider", FAULTS)
 async def test_s29_every_fault_holds_with_its_reason_and_passes(ns: Namespace, provider: str) -> None:
     """Given a run under load, when the provider breaks in some way, then it holds, says why, and goes on afterwards."""
@@ -78,6 +79,7 @@ async def test_s29_every_fault_holds_with_its_reason_and_passes(ns: Namespace, p
     assert result.losses == []
 
 
+@pytest.mark.long
 async def test_s29_others_keep_their_pace_and_the_held_run_goes_on_afterwards(ns: Namespace) -> None:
     """Given a hanging provider, when two models roll out, then one waits and the other does not."""
     await fault("none", "hanging")

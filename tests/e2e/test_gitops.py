@@ -79,6 +79,7 @@ class Repository:
         assert isinstance(ended, asyncio.CancelledError), ended
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("flags", [CLIENT, SERVER], ids=["client-side", "server-side"])
 async def test_s44_git_and_the_cluster_never_differ(ns: Namespace, flags: tuple[str, ...]) -> None:
     """Given a version from Git, when it is replaced, approved, aborted, then a diff is empty at every moment."""

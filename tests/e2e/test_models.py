@@ -71,6 +71,7 @@ async def test_s25_a_model_from_a_claim_is_verified_and_mounted(ns: Namespace, v
     assert serves(status) == "1.0.0"
 
 
+@pytest.mark.long
 async def test_s25_a_model_over_https_is_fetched_and_its_failures_are_told_apart(ns: Namespace, tmp_path: Any) -> None:
     """Given an HTTPS server, then its model serves; what is not there is rejected soon, what is busy is waited for."""
     base, digest = await _serve_models(ns, tmp_path)
@@ -92,6 +93,7 @@ async def test_s25_a_model_over_https_is_fetched_and_its_failures_are_told_apart
     await ns.healthy("1.0.0")
 
 
+@pytest.mark.long
 async def test_s25_a_model_in_an_image_is_mounted_and_a_missing_one_is_named(ns: Namespace) -> None:
     """Given an image with model files, then it is mounted as a volume; when there is none, the image is named."""
     await ns.apply(mounted("1.0.0", f"oci://{SERVER_IMAGE}", inside="/app/model"))

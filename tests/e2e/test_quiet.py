@@ -17,6 +17,7 @@ EVENTS = 1 + 5 + 1
 """One for each transition."""
 
 
+@pytest.mark.long
 async def test_p6_a_promotion_in_five_steps_costs_seventeen_writes_and_no_read(ns: Namespace) -> None:
     """Given a model that was promoted before, when it goes up in 5 steps, then 17 writes and nothing is read."""
 

@@ -73,6 +73,7 @@ def strangers(ns: Namespace, child: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "List", "items": items}
 
 
+@pytest.mark.long
 async def test_what_is_wanted_no_more_goes_and_what_was_bent_is_straightened(ns: Namespace) -> None:
     """Given a short history, when versions pass and the route is given up, then old records and the route go."""
     short = {"history": {"revisions": 1}}

@@ -148,6 +148,7 @@ async def settled(ns: Namespace, server: Server, revision: str) -> dict[str, tup
     return last
 
 
+@pytest.mark.long
 @each_server
 async def test_s47_counts_are_those_of_the_load(ns: Namespace, server: Server) -> None:
     """Given a real server, when 60 requests succeed and some fail, then exactly they are counted, and no probe."""
@@ -164,6 +165,7 @@ async def test_s47_counts_are_those_of_the_load(ns: Namespace, server: Server) -
     await ns.until("the metrics are seen", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 240)
 
 
+@pytest.mark.long
 @each_server
 async def test_s47_a_broken_version_goes_back_by_its_own_metrics(ns: Namespace, server: Server) -> None:
     """Given a candidate that fails every request, when it gets half of them, then it is out with the right numbers."""

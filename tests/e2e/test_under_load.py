@@ -54,6 +54,7 @@ async def test_s8_requests_in_flight_complete(ns: Namespace) -> None:
         assert {await task for task in [*long[1:], *held]} == {200}
 
 
+@pytest.mark.long
 @loaded
 async def test_s13_a_change_of_mind_at_half_weight_loses_nothing(ns: Namespace) -> None:
     """Given a candidate at 50 under load, when another version is asked for, then 0 at once and nothing is lost."""
@@ -71,6 +72,7 @@ async def test_s13_a_change_of_mind_at_half_weight_loses_nothing(ns: Namespace) 
     assert result.losses == []
 
 
+@pytest.mark.long
 @loaded
 async def test_p1_without_a_gateway_nothing_is_lost(ns: Namespace) -> None:
     """Given no gateway and load on the entry Service, when one version is promoted and one fails, nothing is lost."""
