@@ -156,7 +156,7 @@ class Load:
 
     async def _send(self, session: aiohttp.ClientSession, due: float) -> None:
         sent = time.perf_counter()
-        status, version, fault, error = None, "", "", ""
+        status, version, fault, server, error = None, "", "", "", ""
         used = SimpleNamespace(reused=False)
         try:
             async with session.post(
@@ -165,6 +165,7 @@ class Load:
                 status = answer.status
                 version = answer.headers.get("x-model-version", "")
                 fault = answer.headers.get("x-fault", "")
+                server = answer.headers.get("server", "")
                 await answer.read()
         except Exception as problem:  # whatever went wrong, the request was sent and must be counted
             error = f"{type(problem).__name__}: {problem}".rstrip(": ")
@@ -176,6 +177,7 @@ class Load:
                 status=status,
                 version=version,
                 fault=fault,
+                server=server,
                 error=error,
                 reused=used.reused,
             )

@@ -35,6 +35,7 @@ class Sample:
     status: int | None  # None: no status line came
     version: str = NO_VERSION
     fault: str = ""
+    server: str = ""  # what the server that answered calls itself; a gateway may say nothing
     error: str = ""
     reused: bool = False  # sent on a kept-alive connection
 
