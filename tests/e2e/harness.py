@@ -364,10 +364,18 @@ async def named_namespace(name: str) -> AsyncIterator[Namespace]:
         await api.close()
 
 
+async def empty_namespace(name: str) -> None:
+    """Make a namespace anew; what earlier tests left in it need not end well, so nobody waits for its requests."""
+    if await kubectl("get", "namespace", name, "--ignore-not-found", "-o", "name"):
+        await kubectl("delete", "namespace", name, "--wait=false")
+        await kubectl("-n", name, "delete", "pods", "--all", "--force", "--grace-period=0")
+        await kubectl("wait", "namespace", name, "--for=delete", "--timeout=180s")
+    await kubectl("create", "namespace", name)
+
+
 async def idle_model() -> None:
     """Make the model that idles, anew."""
-    await kubectl("delete", "namespace", IDLE, "--ignore-not-found", "--timeout=180s")
-    await kubectl("create", "namespace", IDLE)
+    await empty_namespace(IDLE)
     async with named_namespace(IDLE) as ns:
         objectives = [{"name": "errors", "errors": {"below": "2%"}}]
         real = {"MODEL_FORMAT": "sklearn"}

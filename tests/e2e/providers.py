@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.harness import IMAGE, environment, kubectl
+from tests.e2e.harness import STANDIN, empty_namespace, environment, kubectl
 
 PLACE = "e2e-metrics"
 PROXY = Path(__file__).with_name("fault_proxy.py")
@@ -16,8 +16,7 @@ SHARE = f"{FAILED} / sum(rate(http_requests_total{{$selector}}[$window]))"
 
 async def make() -> list[dict[str, Any]]:
     """Start the proxies, anew; return the providers as the chart's values take them."""
-    await kubectl("delete", "namespace", PLACE, "--ignore-not-found", "--timeout=180s")
-    await kubectl("create", "namespace", PLACE)
+    await empty_namespace(PLACE)
     manifests = [_pod(), *(_service(name, port) for name, port in FAULTY.items())]
     await kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}))
     await kubectl("-n", PLACE, "wait", "--for=condition=Ready", "pod/proxies", "--timeout=180s")
@@ -46,7 +45,7 @@ def _pod() -> dict[str, Any]:
     containers = [
         {
             "name": name,
-            "image": f"{IMAGE}:1.0.0",
+            "image": f"{STANDIN}:1.0.0",
             "imagePullPolicy": "IfNotPresent",
             "command": ["python3", "-c", source, _prometheus(), "/tmp/fault", "0.0.0.0", str(port)],
             "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
