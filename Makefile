@@ -105,15 +105,15 @@ manifests: $(ENVIRONMENT) build/bin/helm ## Write what is made from the chart: m
 
 .PHONY: unit
 unit: $(ENVIRONMENT) $(TOOLS) coverage ## Run every test that needs no cluster; every branch of a decision must be covered
-	$(RUN) pytest tests $(COVERING:%=--ignore=%) -m "not e2e and not hunt" -n 2
+	$(RUN) pytest tests $(COVERING:%=--ignore=%) -m "not e2e and not hunt" -n 2 --dist worksteal
 
 # These alone must cover every branch of a decision; measuring the others, too, would only make them slower.
-COVERING := tests/engine tests/unit
+COVERING := tests/engine tests/unit/decision
 
 .PHONY: coverage
 coverage: $(ENVIRONMENT) $(TOOLS) ## Show which branches of a decision no test of the engine takes
 	rm -rf build/stories
-	$(RUN) pytest $(COVERING) -m "not e2e and not hunt" --cov -n 2
+	$(RUN) pytest $(COVERING) -m "not e2e and not hunt" --cov -n 2 --dist worksteal
 
 .PHONY: hunt
 hunt: $(ENVIRONMENT) ## Drive the engine at random against the invariants, anew each time, for many minutes

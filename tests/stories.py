@@ -71,7 +71,8 @@ def recorded() -> Iterator[tuple[str, list[Moment]]]:
 
 def sample() -> dict[str, Moment]:
     """Return the committed moments by name."""
-    return {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(SAMPLE.glob("*.yaml"))}
+    files = sorted(SAMPLE.glob("*.yaml"))
+    return {path.stem: yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) for path in files}
 
 
 def _kind(model: Moment) -> str:

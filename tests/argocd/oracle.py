@@ -1,8 +1,10 @@
 """Argo CD's own reading of our ConfigMap: health, actions and diff, by the program in tests/argocd/go."""
 
+import atexit
 import json
 import subprocess
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,26 @@ def ask(questions: Iterable[Object]) -> list[Any]:
 
 
 def _once(questions: list[Object]) -> list[Object]:
+    program = _started()
+    assert program.stdin is not None
+    assert program.stdout is not None
+    answers = []
+    for question in questions:
+        program.stdin.write(json.dumps(question) + "\n")
+        program.stdin.flush()
+        line = program.stdout.readline()
+        assert line, f"Argo CD's code has ended with {program.wait()}"
+        answers.append(json.loads(line))
+    return answers
+
+
+@cache
+def _started() -> subprocess.Popen[str]:
+    """Start the program, once for all questions: it reads its settings as slowly as Argo CD does."""
     assert PROGRAM.exists(), "Argo CD's code is not there: `make unit` builds it into build/bin"
-    lines = "".join(json.dumps(question) + "\n" for question in questions)
-    done = subprocess.run([PROGRAM, CONFIG], input=lines, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    program = subprocess.Popen([PROGRAM, CONFIG], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(program.communicate)
+    return program
 
 
 def health(objects: Iterable[Object]) -> list[str]:

@@ -12,6 +12,8 @@ from fairway.engine.track import Track
 from fairway.ports import Endpoint, MetricsError, QueryRefusedError, TooLargeError
 from tests.fakes.prometheus import Clock, Pod, World
 
+pytestmark = pytest.mark.no_cover
+
 FAILURE = (SeriesMatcher("status", "=~", "5.."),)
 ERRORS = ObjectivePlan("errors", "errors", "requests_total", (), FAILURE, 0.01, min_requests=300, text="1%")
 SLOW = ObjectivePlan("latency", "latency", "seconds", (), (), 0.02, edge=0.05, min_requests=150, text="p98 50ms")

@@ -9,6 +9,8 @@ from fairway.engine.analysis import Analysis
 from fairway.ports import Endpoint, RawSeries
 from tests.fakes.prometheus import Clock
 
+pytestmark = pytest.mark.no_cover
+
 SINCE = 1000.0
 OWNER = Owner("service", "(.*-svc-)?$namespace-$name-$revision-[0-9]+@gw")
 FAILED = (SeriesMatcher("code", "=~", "5.."),)

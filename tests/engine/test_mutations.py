@@ -23,6 +23,8 @@ from tests.property.core import RolloutMachine
 from tests.property.moves import Verdict
 from tests.property.truth import ViolationError
 
+pytestmark = pytest.mark.no_cover
+
 BOUND = settings(
     max_examples=400,
     stateful_step_count=15,

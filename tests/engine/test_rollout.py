@@ -120,6 +120,7 @@ async def test_i10_history_says_where_a_model_came_from_but_no_signature(world: 
     assert "geheim" not in world.status().model_dump_json()
 
 
+@pytest.mark.no_cover
 async def test_p3_missing_evidence_holds(world: World) -> None:
     await serving(world)
     world.kubectl_apply(spec("1.1.0"))
@@ -180,6 +181,7 @@ async def test_s24_a_breach_in_the_watch_window_returns_without_waiting(world: W
     assert world.pods("1.1.0") == []
 
 
+@pytest.mark.no_cover
 async def test_evidence_of_the_watch_window_survives_a_restart(world: World) -> None:
     await serving(world)
     world.kubectl_apply(spec("1.1.0", steps=[], watch={"for": "10m"}))
@@ -286,6 +288,7 @@ async def test_s25_a_model_that_cannot_be_fetched_is_rejected_after_the_pull_dea
     assert "model fetch: digest mismatch: got sha256:1" in world.status().message
 
 
+@pytest.mark.no_cover
 async def test_s25_a_fetch_that_may_yet_succeed_is_waited_for(world: World) -> None:
     await serving(world)
     world.behaviours["1.4.0"] = Behaviour(failing_fetch="temporary: the server answered 503")
@@ -414,6 +417,7 @@ async def test_stable_without_pods_is_relieved_by_a_ready_candidate(world: World
     assert world.weights() == {"1.0.0": 80, "1.1.0": 20}
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("outcome", ["promotion", "rollback"])
 async def test_p4_killed_at_every_write_the_end_is_the_same(outcome: str) -> None:
     clean = await _story(outcome, None)

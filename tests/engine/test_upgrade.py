@@ -128,6 +128,7 @@ async def test_a_build_that_marks_its_writes_otherwise_restarts_nothing() -> Non
     assert world.status().runs == 1
 
 
+@pytest.mark.no_cover
 async def test_a_run_goes_on_where_it_was() -> None:
     world = await serving()
     world.kubectl_apply(spec("1.1.0"))

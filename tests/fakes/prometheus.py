@@ -36,10 +36,7 @@ class Pod:
 
     def serve(self, start: float, end: float, rate: float, bad: float, *, seed: int = 0, slow: float = 0.0) -> "Pod":
         """Evenly spaced requests, of which a random share fails or is slow."""
-        dice = random.Random(f"{seed}{self.name}{start}")
-        for i in range(round((end - start) * rate)):
-            seconds = 0.2 if dice.random() < slow else 0.02
-            self.requests.append((start + i / rate, dice.random() < bad, seconds))
+        self.requests += _requests(f"{seed}{self.name}{start}", start, round((end - start) * rate), rate, bad, slow)
         self.requests.sort()
         return self
 
@@ -55,18 +52,19 @@ class Pod:
     def scrapes(self, start: float, end: float) -> list[float]:
         first = int((max(start, self.born) - self.phase) // self.scrape)
         times = [self.phase + k * self.scrape for k in range(first, int((end - self.phase) // self.scrape) + 1)]
-        return [
-            t
-            for t in times
-            if max(start, self.born) < t <= min(end, self.died) and not any(a < t <= b for a, b in self.missed)
-        ]
+        after, until = max(start, self.born), min(end, self.died)
+        return [t for t in times if after < t <= until and not any(a < t <= b for a, b in self.missed)]
 
     def series(self, metric: str, start: float, end: float) -> list[RawSeries]:
-        times = self.scrapes(start, end)
+        scrapes = [(t, self._process(t)) for t in self.scrapes(start, end)]
         identity = {"__name__": metric, **self.identity, "job": self.job, "instance": self.name}
         found = []
         for labels, births, hits in self._counters(metric.endswith("_bucket")):
-            samples = tuple(sample for t in times if (sample := self._sample(t, births, hits)))
+            samples = tuple(
+                (t, float(bisect_right(hits, t) - bisect_right(hits, process)))
+                for t, process in scrapes
+                if bisect_right(births, t) > bisect_right(births, process)
+            )
             if samples:
                 found.append(RawSeries.of({**identity, **labels}, samples))
         return found
@@ -85,11 +83,22 @@ class Pod:
             self._memo[key] = made
         return self._memo[key]
 
-    def _sample(self, t: float, births: list[float], hits: list[float]) -> tuple[float, float] | None:
-        process = max((r for r in self.restarts if r <= t), default=float("-inf"))
-        if bisect_right(births, t) == bisect_right(births, process):
-            return None
-        return t, float(bisect_right(hits, t) - bisect_right(hits, process))
+    def _process(self, t: float) -> float:
+        """When the process that is scraped at a time was started."""
+        return max((r for r in self.restarts if r <= t), default=float("-inf"))
+
+
+@lru_cache(maxsize=8)
+def _requests(
+    seed: str, start: float, count: int, rate: float, bad: float, slow: float
+) -> list[tuple[float, bool, float]]:
+    """What a pod serves. Most tests of a module begin with the same hundred thousand requests."""
+    dice = random.Random(seed)
+    drawn = [dice.random() for _ in range(2 * count)]
+    return [
+        (start + i / rate, failed < bad, 0.2 if late < slow else 0.02)
+        for i, late, failed in zip(range(count), drawn[::2], drawn[1::2], strict=True)
+    ]
 
 
 @dataclass

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from fairway.settings import Settings
+from tests.packaging.helm import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts/fairway"
@@ -31,8 +32,7 @@ def template(*flags: str) -> subprocess.CompletedProcess[str]:
 def rendered(*flags: str) -> dict[tuple[str, str], dict[str, Any]]:
     done = template(*flags)
     assert done.returncode == 0, done.stderr
-    objects = [each for each in yaml.safe_load_all(done.stdout) if each]
-    return {(each["kind"], each["metadata"]["name"]): each for each in objects}
+    return {(each["kind"], each["metadata"]["name"]): each for each in parse(done.stdout)}
 
 
 def kinds(*flags: str) -> set[str]:
