@@ -164,7 +164,7 @@ runtimes: $(ENVIRONMENT) ## Build an example for each model server that the test
 E2E := FAIRWAY_INSTALLED=1 $(RUN) pytest $(sort $(shell grep -rl --include='test_*.py' 'mark[.]e2e' tests)) --durations=12
 
 .PHONY: e2e
-e2e: $(ENVIRONMENT) build/bin/argocd-oracle ## Run the tests that need the cluster and the images
+e2e: $(ENVIRONMENT) build/bin/argocd-oracle standin ## Run the tests that need the cluster and the images
 	$(RUN) python -m tests.e2e
 	$(E2E) -m "e2e and not load and not alone and not last" -n 6 --dist worksteal
 	$(E2E) -m "e2e and load" -n 4 --dist worksteal
@@ -174,7 +174,7 @@ e2e: $(ENVIRONMENT) build/bin/argocd-oracle ## Run the tests that need the clust
 # --- all of it --------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: setup lint unit cluster-up images standin runtimes e2e ## Run everything, cheap failures first
+test: setup lint unit cluster-up images runtimes e2e ## Run everything, cheap failures first
 
 .PHONY: demo
 demo: setup cluster-up images ## Show a good and a bad version of a model, live
