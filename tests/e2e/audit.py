@@ -46,15 +46,17 @@ def mark() -> int:
     return log().stat().st_size
 
 
-def requests(since: int, namespace: str | None = None) -> list[Request]:
-    """Everything that the operator has asked since a mark, of one namespace or of all."""
+def requests(since: int | None, namespace: str | None = None) -> list[Request]:
+    """Everything that the operator has asked since a mark, or ever, of one namespace or of all."""
     found = (each for path, start in _parts(since) for each in _all(path, start))
     return [each for each in found if namespace is None or each.namespace == namespace]
 
 
-def _parts(since: int) -> list[tuple[Path, int]]:
+def _parts(since: int | None) -> list[tuple[Path, int]]:
     """Files that hold the log from a mark on, and where to begin in each: it may have been rotated meanwhile."""
     current = log()
+    if since is None:
+        return [(path, 0) for path in (*sorted(current.parent.glob(f"{current.stem}-*{current.suffix}")), current)]
     if current.stat().st_size >= since:
         return [(current, since)]
     rotated = max(current.parent.glob(f"{current.stem}-*{current.suffix}"))  # their names have the time

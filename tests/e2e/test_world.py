@@ -22,6 +22,7 @@ async def test_s34_s37_what_is_edited_or_deleted_by_hand_is_restored(ns: Namespa
     await ns.apply(routed(ns, "1.0.0"))
     status = await ns.healthy("1.0.0")
     child = f"churn-{status['stable']['revision']}"
+    meant = (await ns.get("service", child))["spec"]["selector"]
     await kubectl("-n", ns.name, "scale", f"deployment/{child}", "--replicas=1")
     await kubectl("-n", ns.name, "delete", "httproute/churn", "service/churn", f"pdb/{child}", "--wait=false")
     backend = {"spec": {"selector": {"app": "stolen"}}}
@@ -29,7 +30,7 @@ async def test_s34_s37_what_is_edited_or_deleted_by_hand_is_restored(ns: Namespa
     await _until(ns, "deployment", child, lambda o: o["spec"]["replicas"] == 2)
     await _until(ns, "httproute", "churn", lambda o: o["spec"]["hostnames"] == [ns.host])
     await _until(ns, "service", "churn", lambda o: "fairway.dev/revision" in o["spec"]["selector"])
-    await _until(ns, "service", child, lambda o: "fairway.dev/revision" in o["spec"]["selector"])
+    await _until(ns, "service", child, lambda o: o["spec"]["selector"] == meant)
     await kubectl("-n", ns.name, "delete", f"deployment/{child}")
     await _until(ns, "deployment", child, lambda o: o["spec"]["replicas"] == 2)
     await ns.healthy("1.0.0")
