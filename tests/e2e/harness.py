@@ -28,6 +28,8 @@ IMAGE = "registry.example/churn"
 STANDIN = "registry.example/standin"
 IDLE = "e2e-idle"
 """Namespace of the model that nobody touches while the other tests run."""
+PATIENCE = 120.0
+"""Seconds in which a request may be answered: on a machine that is starved it is late, and not lost."""
 PROXY = "system:serviceaccount:argocd:argocd-server"
 """Speaks for others: the account that the approvals policy trusts in the tests."""
 Manifest = dict[str, Any]
@@ -320,9 +322,9 @@ class Namespace:
         """Where the gateway takes predictions."""
         return f"{environment()['FAIRWAY_GATEWAY_URL']}/predict"
 
-    def load(self, seconds: float, rate: float = 100.0) -> Load:
+    def load(self, seconds: float, rate: float = 50.0) -> Load:
         """Constant load through the gateway; use as an async context."""
-        return Load(Plan(url=self.url, host=self.host, rate=rate, seconds=seconds))
+        return Load(Plan(url=self.url, host=self.host, rate=rate, seconds=seconds, timeout=PATIENCE))
 
 
 def sample() -> bytes:

@@ -78,7 +78,7 @@ def _assert_split(result: Result, held: float) -> None:
 async def test_s22_a_bad_version_is_out_fast_and_stays_out(ns: Namespace) -> None:
     """Given load, when half of 1.2.0's answers fail at 5 %, then its weight is 0 at once and every number is told."""
     await up(ns)
-    async with ns.load(240) as load:
+    async with ns.load(240, rate=100) as load:
         await ns.apply(judged(ns, "1.2.0", {"FAULT_ERROR_SHARE": "0.5"}, steps=[{"weight": 5, "for": "2m"}]))
         status = await ns.until("1.2.0 is rolled back", lambda s: s.get("phase") == "RolledBack", 110)
         await asyncio.sleep(5)  # the router's own delay, and time for a mistaken retry to show

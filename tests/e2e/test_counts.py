@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.e2e.harness import Namespace, condition, kubectl, model, sample, serves, standin
+from tests.e2e.harness import PATIENCE, Namespace, condition, kubectl, model, sample, serves, standin
 from tests.load.generator import Load, Plan
 from tests.load.result import Result
 
@@ -57,7 +57,9 @@ def state(status: dict[str, Any]) -> str:
 
 async def load(ns: Namespace, seconds: float, rate: float = 40.0, url: str | None = None) -> Result:
     """Send so much, wait for all answers."""
-    async with Load(Plan(url=url or ns.url, host=None if url else ns.host, rate=rate, seconds=seconds)) as running:
+    async with Load(
+        Plan(url=url or ns.url, host=None if url else ns.host, rate=rate, seconds=seconds, timeout=PATIENCE)
+    ) as running:
         return await running.wait()
 
 
@@ -190,7 +192,7 @@ async def test_s28_the_wrong_share_of_the_requests_stops_the_promotion(ns: Names
     await up(ns, **steps)
     await canary(ns, weight=5, **steps)
     address = (await ns.get("service", f"churn-{(await ns.status())['candidate']['revision']}"))["spec"]["clusterIP"]
-    beside = Load(Plan(url=f"http://{address}/predict", rate=20, seconds=240))
+    beside = Load(Plan(url=f"http://{address}/predict", rate=20, seconds=240, timeout=PATIENCE))
     async with ns.load(240, rate=40) as running, beside:
         status = await ns.until("a mismatch", lambda s: state(s) == "SampleRatioMismatch", 200)
         await running.stop()

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.e2e.harness import OPERATOR, Namespace, condition, kubectl, model, sample, serves
+from tests.e2e.harness import OPERATOR, PATIENCE, Namespace, condition, kubectl, model, sample, serves
 from tests.load.generator import Load, Plan
 
 pytestmark = pytest.mark.e2e
@@ -83,7 +83,7 @@ async def test_p1_without_a_gateway_nothing_is_lost(ns: Namespace) -> None:
     url = f"http://{(await ns.get('service'))['spec']['clusterIP']}/predict"
     await ns.answers(url=url)
     # A Service splits connections, not requests: clients that keep theirs alive stay with the pods they know.
-    async with Load(Plan(url=url, rate=100, seconds=900, headers={"connection": "close"})) as load:
+    async with Load(Plan(url=url, rate=50, seconds=900, timeout=PATIENCE, headers={"connection": "close"})) as load:
         await ns.apply(model("1.1.0", **judged, **plan))
         await ns.until("1.1.0 serves", lambda s: serves(s) == "1.1.0", 180)
         await ns.until("1.0.0 is gone", lambda s: not s.get("retiring") and not s.get("former"), 180)

@@ -126,6 +126,7 @@ async def test_a_spec_that_cannot_be_read_is_told_once(world: World, caplog: pyt
     world.kubectl_apply(spec("1.0.0"))
     await world.wait(10)
     caplog.set_level(logging.INFO, logger="fairway.audit")
+    caplog.clear()
     world.kubectl_apply(spec("not a version"))
     for _ in range(3):
         world.restart()

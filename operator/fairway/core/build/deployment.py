@@ -106,9 +106,11 @@ def _probes(server: Server) -> dict[str, Any]:
         },
         "readinessProbe": {
             **ask(server.readiness_path),
+            # A process that ends is unready at once. One that is busy answers late, and its requests would go to the
+            # others, which then are late, too.
             "periodSeconds": PROBE_PERIOD,
-            "failureThreshold": 2,
-            "timeoutSeconds": 2,
+            "failureThreshold": 3,
+            "timeoutSeconds": 5,
         },
     }
     if server.liveness:
