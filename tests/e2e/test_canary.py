@@ -33,7 +33,7 @@ async def up(ns: Namespace) -> None:
 async def test_s6_s7_s55_a_good_version_takes_over_step_by_step(ns: Namespace) -> None:
     """Given load, when 1.1.0 is applied, then 20, 50, 100; the same pods serve and no request is lost."""
     await up(ns)
-    async with ns.load(600) as load:
+    async with ns.load(600, rate=100) as load:
         await ns.apply(judged(ns, "1.1.0"))
         await ns.until("20 %", lambda s: s.get("candidate", {}).get("weight") == 20)
         tried = {pod["metadata"]["uid"] for pod in await ns.pods("1.1.0")}
@@ -130,7 +130,7 @@ async def test_s26_a_crash_takes_the_weight_before_the_metrics_know(ns: Namespac
 async def test_p4_killing_the_operator_in_mid_run_changes_nothing_but_time(ns: Namespace) -> None:
     """Given an open run, when every operator pod is killed, then a successor goes on and no request is lost."""
     await up(ns)
-    async with ns.load(420) as load:
+    async with ns.load(420, rate=100) as load:
         await ns.apply(judged(ns, "1.1.0"))
         await ns.until("20 %", lambda s: s.get("candidate", {}).get("weight") == 20)
         pods = "-l", "app.kubernetes.io/name=fairway"
