@@ -53,7 +53,11 @@ class StartupProbe(Probe):
 
 
 class Probes(Api):
-    """The three probes of the model container."""
+    """The probes of the model container.
+
+    Readiness is asked each 5 s, liveness each 10 s; three answers in a row that fail or take more than 5 s take the pod
+    out of its Service, or restart the container.
+    """
 
     startup: StartupProbe | None = None
     readiness: Probe | None = None
