@@ -174,8 +174,8 @@ def test_probes_and_service_use_the_metrics_port() -> None:
     objects = render("port=9000")
     (container,) = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
     assert container["ports"] == [{"name": "metrics", "containerPort": 9000}]
-    probes = [container[kind]["httpGet"] for kind in ("livenessProbe", "readinessProbe")]
-    assert probes == [{"path": path, "port": "metrics"} for path in ("/healthz", "/readyz")]
+    probes = [container[kind]["httpGet"] for kind in ("startupProbe", "livenessProbe", "readinessProbe")]
+    assert probes == [{"path": path, "port": "metrics"} for path in ("/healthz", "/healthz", "/readyz")]
     assert only(objects, "Service")["spec"]["ports"] == [{"name": "metrics", "port": 9000, "targetPort": "metrics"}]
 
 
