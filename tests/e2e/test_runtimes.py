@@ -20,8 +20,8 @@ from fairway.core.revision import resolve
 from fairway.core.verdict import ObjectivePlan, Question, SeriesMatcher
 from fairway.engine import whose
 from fairway.ports import Selector
-from tests.e2e.harness import PATIENCE, ROOT, Namespace, condition, environment, kubectl, serves
-from tests.load.generator import Load, Plan
+from tests.e2e.harness import ROOT, Namespace, condition, environment, kubectl, plan, serves
+from tests.load.generator import Load
 
 pytestmark = pytest.mark.e2e
 
@@ -176,12 +176,10 @@ async def test_s47_counts_are_those_of_the_load(ns: Namespace, server: Server) -
 async def test_s47_a_broken_version_goes_back_by_its_own_metrics(ns: Namespace, server: Server) -> None:
     """Given a candidate that fails every request, when it gets half of them, then it is out with the right numbers."""
     await up(ns, server)
-    plan = Plan(
-        url=url(server), host=ns.host, rate=20, seconds=360, timeout=PATIENCE, body=json.dumps(server.good).encode()
-    )
-    async with Load(plan) as load:
+    requests = plan(url(server), 20, host=ns.host, body=json.dumps(server.good).encode())
+    async with Load(requests) as load:
         await ns.apply(spec_of(ns, server, "1.1.0", MODEL_BROKEN="1"))
-        status = await ns.until("1.1.0 is rolled back", lambda s: s.get("phase") == "RolledBack", 300)
+        status = await ns.until("1.1.0 is rolled back", lambda s: s.get("phase") == "RolledBack", 600)
         result = await load.stop()
     statuses = Counter(_meant(sample.status, sample.server) for sample in result.samples)
     assert set(statuses) - {200} <= CLOSED

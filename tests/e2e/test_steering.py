@@ -105,7 +105,7 @@ async def test_s11_rollback_returns_to_the_former_version(ns: Namespace) -> None
     await ns.apply(routed(ns, "1.2.0"))
     status = await ns.until("promoted", lambda s: serves(s) == "1.2.0")
     await command(ns, "rollback", status["history"][0]["run"])
-    status = await ns.until("cold return", lambda s: serves(s) == "1.0.0" and s["phase"] == "RolledBack", 180)
+    status = await ns.until("cold return", lambda s: serves(s) == "1.0.0" and s["phase"] == "RolledBack")
     await ns.weighs({"1.0.0": 100})
 
 
@@ -176,7 +176,7 @@ async def test_s51_wait_for_up_to_date(ns: Namespace) -> None:
     await ns.apply(routed(ns, "1.2.0", env={"FAULT_CRASH": "start"}))
     said = await kubectl("-n", ns.name, "wait", "md/churn", "--for=condition=UpToDate", "--timeout=3s", check=False)
     assert "timed out" in said
-    status = await ns.until("the reason", lambda s: condition(s, "UpToDate") == ("False", "Crashed"), 180)
+    status = await ns.until("the reason", lambda s: condition(s, "UpToDate") == ("False", "Crashed"))
     assert "exit code 1" in status["message"]
 
 

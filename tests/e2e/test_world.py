@@ -43,13 +43,13 @@ async def test_s33_s34_the_autoscaler_owns_the_size_and_both_tracks_have_one(ns:
     status = await ns.healthy("1.0.0")
     stable = f"churn-{status['stable']['revision']}"
     await kubectl("-n", ns.name, "scale", f"deployment/{stable}", "--replicas=4")
-    await ns.until("4 ready", lambda s: s["stable"]["ready"] == 4, 180)
+    await ns.until("4 ready", lambda s: s["stable"]["ready"] == 4)
     steps = {"steps": [{"weight": 50, "for": "2s"}]}
     await ns.apply(routed(ns, "1.1.0", scaling=scaling, rollout=steps))
-    status = await ns.until("50 %", lambda s: s.get("candidate", {}).get("weight") == 50, 240)
+    status = await ns.until("50 %", lambda s: s.get("candidate", {}).get("weight") == 50)
     assert status["candidate"]["ready"] >= 2
     assert (await ns.get("hpa", stable))["spec"]["minReplicas"] == 4
-    status = await ns.healthy("1.1.0", 240)
+    status = await ns.healthy("1.1.0")
     assert status["stable"]["ready"] >= 4
     assert status["hold"]["replicas"] >= 4
 
@@ -79,7 +79,7 @@ async def test_s38_a_stranger_of_our_name_is_not_adopted(ns: Namespace) -> None:
     assert condition(status, "Stalled") == ("True", "WriteRefused")
     assert (await ns.get("service"))["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
     await kubectl("-n", ns.name, "delete", "service", "churn")
-    await ns.healthy("1.0.0", 180)
+    await ns.healthy("1.0.0")
 
 
 async def test_s39_the_first_claim_keeps_the_hostname(ns: Namespace) -> None:
@@ -152,7 +152,7 @@ async def test_s50_metrics_that_cannot_be_seen_are_said_before_any_canary(ns: Na
         "series": {"requests": {"metric": "no_such_requests_total", "failure": [{"label": "status", "value": "500"}]}}
     }
     await ns.apply(spec)
-    status = await ns.until("NoData", lambda s: condition(s, "MetricsReady") == ("False", "NoData"), 180)
+    status = await ns.until("NoData", lambda s: condition(s, "MetricsReady") == ("False", "NoData"))
     assert "no_such_requests_total" in json.dumps(status["conditions"])
     assert serves(status) == "1.0.0"
 
