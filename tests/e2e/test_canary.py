@@ -104,7 +104,7 @@ async def test_s22_a_bad_version_is_out_fast_and_stays_out(ns: Namespace) -> Non
 async def test_s25_an_image_that_does_not_exist_never_gets_weight(ns: Namespace) -> None:
     """Given a model that serves, when the next image cannot be pulled, then it is rejected and the cause named."""
     await up(ns)
-    spec = judged(ns, "1.4.0", deadlines={"ready": "10m", "pull": "10s"})
+    spec = judged(ns, "1.4.0", deadlines={"ready": "40s", "pull": "10s"})
     spec["runtime"]["image"] = "registry.example/churn:1.4.0"
     await ns.apply(spec)
     status = await ns.until("the pull failure is named", lambda s: "ImagePull" in s.get("message", ""))

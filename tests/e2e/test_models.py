@@ -102,7 +102,9 @@ async def test_s25_a_model_in_an_image_is_mounted_and_a_missing_one_is_named(ns:
     await ns.healthy("1.0.0")
     pod = (await ns.pods("1.0.0"))[0]
     assert pod["spec"].get("initContainers", []) == []
-    await ns.apply(mounted("1.1.0", "oci://registry.example/no-such-model:1", inside="/app/model"))
+    absent = mounted("1.1.0", "oci://registry.example/no-such-model:1", inside="/app/model")
+    absent["rollout"]["deadlines"]["ready"] = "40s"  # nobody says that there is none: here no name can be looked up
+    await ns.apply(absent)
     status = await ns.until("1.1.0 is rejected", lambda s: s.get("phase") == "RolledBack")
     assert "registry.example/no-such-model:1" in status["message"]
     assert serves(status) == "1.0.0"
