@@ -13,17 +13,19 @@ _SCALE = {
     "Ki": Decimal(2) ** 10, "Mi": Decimal(2) ** 20, "Gi": Decimal(2) ** 30, "Ti": Decimal(2) ** 40,
     "Pi": Decimal(2) ** 50, "Ei": Decimal(2) ** 60,
 }  # fmt: skip
+_WHOLE = frozenset({"selector", "nodeSelector"})
+"""Maps that nobody fills with defaults, and in which one more entry means something else: no pod, or no node."""
 
 
 def says(live: Any, wanted: Any) -> bool:
-    """Whether ``live`` holds everything in ``wanted``; quantities compare by value, lists element by element."""
+    """Whether ``live`` holds everything in ``wanted``, and selectors nothing else.
+
+    Quantities compare by value, lists element by element.
+    """
     if live == wanted:
         return True  # most parts are, and this is the fastest way to know
     if isinstance(wanted, dict):
-        return isinstance(live, dict) and all(
-            (key in live and says(live[key], value)) or (key not in live and value in ({}, [], None))
-            for key, value in wanted.items()
-        )
+        return isinstance(live, dict) and all(_holds(live, key, value) for key, value in wanted.items())
     if isinstance(wanted, (list, tuple)):
         return (
             isinstance(live, (list, tuple))
@@ -31,6 +33,12 @@ def says(live: Any, wanted: Any) -> bool:
             and all(says(one, other) for one, other in zip(live, wanted, strict=True))
         )
     return _same_quantity(live, wanted)
+
+
+def _holds(live: dict[str, Any], key: str, wanted: Any) -> bool:
+    if key not in live:
+        return wanted in ({}, [], None)
+    return bool(live[key] == wanted) if key in _WHOLE else says(live[key], wanted)
 
 
 def _same_quantity(live: Any, wanted: Any) -> bool:

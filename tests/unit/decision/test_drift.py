@@ -27,6 +27,20 @@ def test_foreign_fields_are_not_drift(foreign, ours):
     assert says({**foreign, **ours}, ours)
 
 
+@pytest.mark.parametrize(
+    ("live", "wanted"),
+    [
+        ({"selector": {"a": "1", "app": "stolen"}}, {"selector": {"a": "1"}}),
+        ({"selector": {"matchLabels": {"a": "1", "b": "2"}}}, {"selector": {"matchLabels": {"a": "1"}}}),
+        ({"selector": {"matchLabels": {}, "matchExpressions": [{}]}}, {"selector": {"matchLabels": {}}}),
+        ({"spec": {"nodeSelector": {"zone": "a", "gpu": "none"}}}, {"spec": {"nodeSelector": {"zone": "a"}}}),
+    ],
+)
+def test_one_more_entry_in_a_selector_is_drift(live, wanted):
+    assert not says(live, wanted)
+    assert says(live, live)
+
+
 @settings(max_examples=50)
 @given(objects, st.text(max_size=4))
 def test_a_field_that_vanished_is_drift(ours, name):
