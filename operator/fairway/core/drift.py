@@ -13,12 +13,13 @@ _SCALE = {
     "Ki": Decimal(2) ** 10, "Mi": Decimal(2) ** 20, "Gi": Decimal(2) ** 30, "Ti": Decimal(2) ** 40,
     "Pi": Decimal(2) ** 50, "Ei": Decimal(2) ** 60,
 }  # fmt: skip
-_WHOLE = frozenset({"selector", "nodeSelector"})
-"""Maps that nobody fills with defaults, and in which one more entry means something else: no pod, or no node."""
+_WHOLE = frozenset({"selector", "nodeSelector", "parentRefs", "rules"})
+"""What Kubernetes' schemas call atomic and leaves as it was written: one more entry, such as a route's filter, means
+something else."""
 
 
 def says(live: Any, wanted: Any) -> bool:
-    """Whether ``live`` holds everything in ``wanted``, and selectors nothing else.
+    """Whether ``live`` holds everything in ``wanted``, and in what is a whole nothing else.
 
     Quantities compare by value, lists element by element.
     """
