@@ -32,8 +32,11 @@ async def test_s34_s37_what_is_edited_or_deleted_by_hand_is_restored(ns: Namespa
     await _until(ns, "service", "churn", lambda o: "fairway.dev/revision" in o["spec"]["selector"])
     await _until(ns, "service", child, lambda o: o["spec"]["selector"] == meant)
     route = (await ns.get("httproute"))["spec"]
-    redirect = {"type": "RequestRedirect", "requestRedirect": {"hostname": "elsewhere.example"}}
-    bent = {"spec": {"rules": [{**route["rules"][0], "filters": [redirect]}]}}
+    by_hand = {
+        "type": "RequestHeaderModifier",
+        "requestHeaderModifier": {"set": [{"name": "x-by", "value": "hand"}]},
+    }
+    bent = {"spec": {"rules": [{**route["rules"][0], "filters": [by_hand]}]}}
     await kubectl("-n", ns.name, "patch", "httproute/churn", "--type=merge", "-p", json.dumps(bent))
     await _until(ns, "httproute", "churn", lambda o: o["spec"] == route)
     await kubectl("-n", ns.name, "delete", f"deployment/{child}")
