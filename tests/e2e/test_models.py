@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -78,14 +77,12 @@ async def test_s25_a_model_over_https_is_fetched_and_its_failures_are_told_apart
     trusted = {"credentials": {"secretName": "trust"}}
     await ns.apply(mounted("1.0.0", f"{base}/model.tar.gz", digest=digest, **trusted))
     await ns.healthy("1.0.0")
-    began = time.monotonic()
     absent = mounted("1.1.0", f"{base}/nothing.tar.gz", **trusted)
-    absent["rollout"]["deadlines"]["ready"] = "10m"
+    absent["rollout"]["deadlines"]["ready"] = "10m"  # longer than anybody waits here: a permanent failure does not
     await ns.apply(absent)
     status = await ns.until("1.1.0 is rejected", lambda s: s.get("phase") == "RolledBack")
     assert condition(status, "UpToDate") == ("False", "ModelFetch")
     assert "there is no such file" in status["message"]
-    assert time.monotonic() - began < 300, "a permanent failure does not wait for `deadlines.ready`"
     busy = mounted("1.2.0", f"{base}/busy.tar.gz", **trusted)
     busy["rollout"]["deadlines"]["ready"] = "10m"
     await ns.apply(busy)
