@@ -22,7 +22,7 @@ settings.load_profile("patient")
 @pytest.fixture(scope="session")
 def operator() -> None:
     """The operator, installed with its chart once for all tests, also where several processes run them."""
-    from tests.e2e.harness import install, lock
+    from tests.e2e.release import install, lock
 
     with lock():
         asyncio.run(install())

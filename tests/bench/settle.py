@@ -12,7 +12,9 @@ import statistics
 import sys
 import time
 
-from tests.e2e.harness import IMAGE, Manifest, Namespace, fresh_namespace, kubectl
+from tests.e2e.harness import Manifest, Namespace, fresh_namespace
+from tests.e2e.programs import kubectl
+from tests.e2e.specs import IMAGE
 
 RATE = 200.0
 SIDES = ("1.0.0", "2.0.0")

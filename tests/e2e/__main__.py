@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 from tests import stories
 from tests.e2e import providers
-from tests.e2e.harness import STARTED, idle_model, install
+from tests.e2e.harness import STARTED, idle_model
+from tests.e2e.release import install
 
 
 async def prepare() -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from tests.e2e.harness import OPERATOR, environment
+from tests.e2e.programs import environment
+from tests.e2e.release import OPERATOR
 
 READS = ("get", "list", "watch")
 POD = "authentication.kubernetes.io/pod-name"

@@ -2,13 +2,11 @@
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
-import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,156 +16,17 @@ import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
-from tests.cluster.environment import cluster_env
-from tests.load.generator import Load, Plan
+from tests.e2e.loading import plan, sample
+from tests.e2e.programs import ROOT, environment, kubectl
+from tests.e2e.release import OPERATOR
+from tests.e2e.specs import model
+from tests.load.generator import Load
 
-ROOT = Path(__file__).resolve().parents[2]
-OPERATOR = "fairway-system"
 STARTED = ROOT / "build/e2e-started"
 """When `make e2e` began: the audit log before it tells of other builds."""
-IMAGE = "registry.example/churn"
-STANDIN = "registry.example/standin"
 IDLE = "e2e-idle"
 """Namespace of the model that nobody touches while the other tests run."""
-PATIENCE = 120.0
-"""Seconds in which a request may be answered: on a machine that is starved it is late, and not lost."""
-PROXY = "system:serviceaccount:argocd:argocd-server"
-"""Speaks for others: the account that the approvals policy trusts in the tests."""
 Manifest = dict[str, Any]
-
-
-def environment() -> dict[str, str]:
-    """Everything that kubectl and helm need."""
-    found = cluster_env()
-    path = found.pop("PATH_PREPEND")
-    return {**os.environ, **found, "PATH": f"{path}:{os.environ['PATH']}"}
-
-
-async def run(*command: str, stdin: str | None = None, check: bool = True, seconds: float = 300.0) -> str:
-    """Run a program; fail with what it said."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=ROOT,
-        env=environment(),
-        stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(seconds):
-            out, err = await process.communicate(stdin.encode() if stdin is not None else None)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise
-    if check and process.returncode:
-        raise AssertionError(f"{' '.join(command)}: {err.decode().strip()}")
-    return out.decode() if not process.returncode else out.decode() + err.decode()
-
-
-async def kubectl(*arguments: str, stdin: str | None = None, check: bool = True) -> str:
-    """kubectl, against the development cluster."""
-    return await run("kubectl", *arguments, stdin=stdin, check=check)
-
-
-@contextlib.contextmanager
-def lock() -> Iterator[None]:
-    """One installation at a time on this machine."""
-    with (Path(tempfile.gettempdir()) / "fairway-install.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-async def helm_install(*more: str, providers: list[dict[str, Any]] | None = None) -> None:
-    """Install or upgrade the release with the chart; ``more`` values win over those of the tests.
-
-    ``providers`` are the metrics providers beside the default one; without them those of the release stay.
-    """
-    if providers is None:
-        providers = await _known_providers()
-    prometheus = environment()["FAIRWAY_PROMETHEUS_CLUSTER_URL"]
-    values = (
-        "image.repository=localhost/fairway,image.tag=dev",
-        f"prometheus.url={prometheus},prometheus.scrapeInterval=5s",
-        "gateway.name=models,gateway.namespace=gateways",
-        f"policy.approvals.trustedProxies={{{PROXY}}}",
-        *more,
-    )
-    sets = [word for value in values for word in ("--set", value)]
-    await run(
-        "helm", "upgrade", "--install", "fairway", "charts/fairway", "--namespace", OPERATOR, "--create-namespace",
-        *sets, "--set-json", f"metrics.providers={json.dumps(providers)}", "--wait", "--timeout", "240s", seconds=300.0,
-    )  # fmt: skip
-
-
-async def _known_providers() -> list[dict[str, Any]]:
-    shown = await run("helm", "get", "values", "fairway", "--namespace", OPERATOR, "-o", "json", check=False)
-    values = json.loads(shown) if shown.startswith("{") else {}
-    return list(values.get("metrics", {}).get("providers", ()))
-
-
-async def install(providers: list[dict[str, Any]] | None = None) -> None:
-    """Install the operator the way an admin does: with the chart, as pods, with its own rights."""
-    if os.environ.get("FAIRWAY_INSTALLED"):
-        return  # `make e2e` has done it before it started several processes
-    await helm_install(providers=providers)
-    # The tag of a development image stays the same: pods of an older build must go.
-    await kubectl("-n", OPERATOR, "rollout", "restart", "deployment/fairway")
-    await kubectl("-n", OPERATOR, "rollout", "status", "deployment/fairway", "--timeout=240s")
-
-
-async def operators() -> set[str]:
-    """Names of the operator's pods that are ready and not going away."""
-    shown = await kubectl("-n", OPERATOR, "get", "pods", "-l", "app.kubernetes.io/name=fairway", "-o", "json")
-    return {
-        pod["metadata"]["name"]
-        for pod in json.loads(shown)["items"]
-        if "deletionTimestamp" not in pod["metadata"]
-        and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ()))
-    }
-
-
-async def leader(but: str = "", seconds: float = 240.0) -> str:
-    """Wait until a ready pod holds the lease, and not this one; return its name."""
-    end = time.monotonic() + seconds
-    while True:
-        lease = json.loads(await kubectl("-n", OPERATOR, "get", "lease", "fairway", "-o", "json"))["spec"]
-        holder = str(lease.get("holderIdentity") or "")
-        if holder != but and holder in await operators():
-            return holder
-        assert time.monotonic() < end, f"no ready pod of the operator holds the lease: {lease}"
-        await asyncio.sleep(0.3)
-
-
-ONE: dict[str, Any] = {"scaling": {"replicas": 1}}
-"""For tests that are not about capacity: starting pods is most of the work that they make."""
-
-
-def standin(version: str, **spec: Any) -> dict[str, Any]:
-    """The spec of a model of which the test asks little: its server starts in a tenth of the example's time."""
-    made = model(version, **spec)
-    return {**made, "runtime": {**made["runtime"], "image": f"{STANDIN}:1.0.0"}}
-
-
-def model(version: str, *, env: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
-    """The spec of the example model, for tests that load it; ``env`` are its switches.
-
-    Most of its start would be the import of scikit-learn; S1, the idle model and the demo pay for it.
-    """
-    variables = {"MODEL_VERSION": version, "MODEL_FORMAT": "json", **(env or {})}
-    return {
-        "model": {"version": version, "source": {"commit": "4f2c9d1"}},
-        "runtime": {
-            "image": f"{IMAGE}:1.0.0",
-            "port": 8080,
-            "env": [{"name": name, "value": value} for name, value in variables.items()],
-            "probes": {"startup": {"path": "/readyz"}, "readiness": {"path": "/readyz"}},
-        },
-        "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}},
-        "scaling": {"replicas": 2},
-        **spec,
-    }
-
 
 _KINDS = {
     "modeldeployment": ("fairway.dev/v1alpha1", "modeldeployments"),
@@ -330,11 +189,6 @@ class Namespace:
         return Load(plan(self.url, rate, host=self.host))
 
 
-def plan(url: str, rate: float, seconds: float = 1800.0, **more: Any) -> Plan:
-    """A load whose requests may take their time; what the machine cannot take at all is left unsent, and not lost."""
-    return Plan(url=url, rate=rate, seconds=seconds, timeout=PATIENCE, in_flight=500, **more)
-
-
 def taken_away() -> float:
     """Seconds that other machines have had of each processor of this one, since it started."""
     _, *ticks = Path("/proc/stat").read_text().partition("\n")[0].split()
@@ -344,11 +198,6 @@ def taken_away() -> float:
 def epoch(time: str) -> float:
     """Seconds since the epoch of a time as Kubernetes writes it."""
     return datetime.fromisoformat(time).timestamp()
-
-
-def sample() -> bytes:
-    """A request's body."""
-    return (ROOT / "examples/churn/sample.json").read_bytes()
 
 
 def serves(status: dict[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 from tests.e2e import audit
-from tests.e2e.harness import ROOT, environment
+from tests.e2e.programs import ROOT, environment
 from tests.stories import Stories
 
 Status = dict[str, Any]

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.harness import STANDIN, empty_namespace, environment, kubectl
+from tests.e2e.harness import empty_namespace
+from tests.e2e.programs import environment, kubectl
+from tests.e2e.specs import STANDIN
 
 PLACE = "e2e-metrics"
 PROXY = Path(__file__).with_name("fault_proxy.py")

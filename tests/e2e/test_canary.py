@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import OPERATOR, Namespace, condition, epoch, kubectl, model, serves
+from tests.e2e.harness import Namespace, condition, epoch, serves
+from tests.e2e.programs import kubectl
+from tests.e2e.release import OPERATOR
+from tests.e2e.specs import model
 from tests.load.result import Result
 
 pytestmark = pytest.mark.e2e

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.harness import ONE, Namespace, condition, environment, epoch, kubectl, serves, standin
+from tests.e2e.harness import Namespace, condition, epoch, serves
+from tests.e2e.programs import environment, kubectl
+from tests.e2e.specs import ONE, standin
 
 pytestmark = pytest.mark.e2e
 

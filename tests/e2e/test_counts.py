@@ -8,7 +8,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.e2e.harness import Namespace, condition, kubectl, model, plan, sample, serves, standin
+from tests.e2e.harness import Namespace, condition, serves
+from tests.e2e.loading import plan, sample
+from tests.e2e.programs import kubectl
+from tests.e2e.specs import model, standin
 from tests.load.generator import Load
 from tests.load.result import Result
 

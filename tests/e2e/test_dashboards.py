@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from fairway.core.build.alerts import ALERT
-from tests.e2e.harness import ROOT, Namespace, condition, environment, kubectl, standin
+from tests.e2e.harness import Namespace, condition
+from tests.e2e.programs import ROOT, environment, kubectl
+from tests.e2e.specs import standin
 
 pytestmark = pytest.mark.e2e
 

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from tests.e2e import providers
-from tests.e2e.harness import Namespace, condition, kubectl, model, plan, serves, taken_away
+from tests.e2e.harness import Namespace, condition, serves, taken_away
+from tests.e2e.loading import plan
+from tests.e2e.programs import kubectl
+from tests.e2e.specs import model
 from tests.load.generator import Load
 
 pytestmark = [pytest.mark.e2e, pytest.mark.load]

@@ -7,7 +7,9 @@ import time
 import pytest
 
 from tests.e2e import audit
-from tests.e2e.harness import Manifest, Namespace, condition, kubectl, model, serves, standin
+from tests.e2e.harness import Manifest, Namespace, condition, serves
+from tests.e2e.programs import kubectl
+from tests.e2e.specs import model, standin
 
 pytestmark = pytest.mark.e2e
 

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from tests.argocd import oracle
-from tests.e2e.harness import ONE, Namespace, condition, kubectl, standin
+from tests.e2e.harness import Namespace, condition
+from tests.e2e.programs import kubectl
+from tests.e2e.specs import ONE, standin
 
 pytestmark = pytest.mark.e2e
 

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import OPERATOR, Manifest, Namespace, helm_install, kubectl, leader, model, run, serves, standin
+from tests.e2e.harness import Manifest, Namespace, serves
+from tests.e2e.programs import kubectl, run
+from tests.e2e.release import OPERATOR, helm_install, leader
+from tests.e2e.specs import model, standin
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 

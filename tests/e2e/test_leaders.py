@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from tests.e2e import audit
-from tests.e2e.harness import OPERATOR, Manifest, Namespace, kubectl, leader, operators, serves, standin, taken_away
+from tests.e2e.harness import Manifest, Namespace, serves, taken_away
+from tests.e2e.programs import kubectl
+from tests.e2e.release import OPERATOR, leader, operators
+from tests.e2e.specs import standin
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from tests.cluster import settings
-from tests.e2e.harness import IMAGE, Manifest, Namespace, condition, kubectl, model, serves
+from tests.e2e.harness import Manifest, Namespace, condition, serves
+from tests.e2e.programs import kubectl
+from tests.e2e.specs import IMAGE, model
 from tests.fakes.https import make_certificate
 
 pytestmark = pytest.mark.e2e

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import ONE, PROXY, Namespace, condition, kubectl, run, standin
+from tests.e2e.harness import Namespace, condition
+from tests.e2e.programs import kubectl, run
+from tests.e2e.release import PROXY
+from tests.e2e.specs import ONE, standin
 
 pytestmark = pytest.mark.e2e
 

@@ -7,7 +7,9 @@ from itertools import pairwise
 import pytest
 
 from tests.e2e import audit
-from tests.e2e.harness import IDLE, Manifest, Namespace, condition, epoch, idle_model, kubectl, named_namespace, standin
+from tests.e2e.harness import IDLE, Manifest, Namespace, condition, epoch, idle_model, named_namespace
+from tests.e2e.programs import kubectl
+from tests.e2e.specs import standin
 
 pytestmark = pytest.mark.e2e
 

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import OPERATOR, STARTED, Namespace, condition, environment, kubectl, serves, standin
+from tests.e2e.harness import STARTED, Namespace, condition, serves
+from tests.e2e.programs import environment, kubectl
+from tests.e2e.release import OPERATOR
+from tests.e2e.specs import standin
 
 pytestmark = pytest.mark.e2e
 

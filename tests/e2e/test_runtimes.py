@@ -20,7 +20,9 @@ from fairway.core.revision import resolve
 from fairway.core.verdict import ObjectivePlan, Question, SeriesMatcher
 from fairway.engine import whose
 from fairway.ports import Selector
-from tests.e2e.harness import ROOT, Namespace, condition, environment, kubectl, plan, serves
+from tests.e2e.harness import Namespace, condition, serves
+from tests.e2e.loading import plan
+from tests.e2e.programs import ROOT, environment, kubectl
 from tests.load.generator import Load
 
 pytestmark = pytest.mark.e2e

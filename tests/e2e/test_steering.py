@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import ONE, Namespace, condition, kubectl, serves, standin
+from tests.e2e.harness import Namespace, condition, serves
+from tests.e2e.programs import kubectl
+from tests.e2e.specs import ONE, standin
 
 pytestmark = pytest.mark.e2e
 

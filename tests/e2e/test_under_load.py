@@ -7,7 +7,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.e2e.harness import OPERATOR, Namespace, condition, epoch, kubectl, model, plan, sample, serves
+from tests.e2e.harness import Namespace, condition, epoch, serves
+from tests.e2e.loading import plan, sample
+from tests.e2e.programs import kubectl
+from tests.e2e.release import OPERATOR
+from tests.e2e.specs import model
 from tests.load.generator import Load
 
 pytestmark = pytest.mark.e2e

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import Manifest, Namespace, condition, kubectl, serves, standin
+from tests.e2e.harness import Manifest, Namespace, condition, serves
+from tests.e2e.programs import kubectl
+from tests.e2e.specs import standin
 
 pytestmark = pytest.mark.e2e
 

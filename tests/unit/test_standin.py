@@ -12,7 +12,8 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from examples.churn.telemetry import Telemetry
-from tests.e2e.harness import ROOT, sample
+from tests.e2e.loading import sample
+from tests.e2e.programs import ROOT
 
 SERVER = ROOT / "tests/standin/server.py"
 
