@@ -260,6 +260,24 @@ async def test_fast_return_can_be_switched_off(world: World) -> None:
     assert world.weights() == {"1.1.0": 80, "1.0.0": 20}
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("approve", "{}/risk by ann: fine"), ("deny", "{}/risk by ann: no"), ("promote-full", "{}")]
+)
+async def test_who_is_late_with_a_word_changes_nothing_about_a_rollback(world: World, name: str, value: str) -> None:
+    run = await tried(world, steps=GATED)
+    world.behaviours["1.0.0"] = Behaviour(never_ready=True)
+    await world.wait(3)
+    await act(world, "abort", run)
+    before = world.status()
+    await act(world, name, value.format(run))
+    after = world.status()
+    assert (after.phase, after.run, after.commands) == ("RollingBack", before.run, before.commands)
+    world.behaviours["1.0.0"] = Behaviour()
+    await world.wait(5)
+    assert world.weights() == {"1.0.0": 100}
+    assert world.condition("UpToDate") == ("False", "Aborted")
+
+
 async def test_a_rollback_waits_for_stables_first_ready_pod(world: World) -> None:
     run = await tried(world)
     world.behaviours["1.0.0"] = Behaviour(never_ready=True)

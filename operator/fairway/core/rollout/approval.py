@@ -21,9 +21,11 @@ def approved(run: Run) -> bool:
 
 
 def _word(s: Situation, name: str) -> Command | None:
-    """Return a person's word about exactly the approval that is waited for."""
+    """Return a person's word about exactly the approval that is waited for; a run that is taken back waits for none."""
     command, run = s.commands.get(name), s.status.run
     if command is None or s.status.commands.get(name) == command.mark or run is None or run.id != command.run:
+        return None
+    if run.stage == "RollingBack":
         return None
     at = gate(run)
     return command if at is not None and at.approval == command.gate and not approved(run) else None

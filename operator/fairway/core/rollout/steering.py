@@ -78,7 +78,7 @@ def promote_full(s: Situation) -> Transition | None:
     """Skip the remaining steps and the analysis; capacity and approvals are still waited for."""
     command = _about_open_run(s, "promote-full")
     run = s.status.run
-    if command is None or run is None:
+    if command is None or run is None or run.stage == "RollingBack":
         return None
     after = handled(s.status.model_copy(update={"run": run.model_copy(update={"full": True})}), command)
     return Transition(after, (Event("PromotedByCommand", f"{command.run} skips its steps by command"),))
