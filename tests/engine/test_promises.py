@@ -150,6 +150,37 @@ async def test_a_run_is_paused_when_its_pods_find_no_node_in_time(world: World) 
     assert world.condition("Paused") == ("True", "Unschedulable")
 
 
+async def test_pods_that_a_quota_keeps_out_are_waited_for_and_blame_nobody(world: World) -> None:
+    """Given a quota that is full, then the run says so, is paused in time, and goes on as soon as there is room."""
+    await serving(world)
+    quota = 'pods "churn-4pz8k" is forbidden: exceeded quota: team, requested: pods=1, used: pods=4, limited: pods=4'
+    world.behaviours["1.1.0"] = Behaviour(refused=quota)
+    deadlines = {"schedule": "30s", "ready": "1m"}
+    world.kubectl_apply(spec("1.1.0", judged=False, deadlines=deadlines, watch={"for": "0s"}))
+    await world.live(29)
+    said = "its pods are refused: exceeded quota: team, requested: pods=1, used: pods=4, limited: pods=4"
+    run = world.status().run
+    assert run is not None
+    assert (world.status().phase, run.deadline) == ("Progressing", None)
+    assert said in world.status().message
+    await world.live(2)
+    assert world.condition("Paused") == ("True", "PodsRefused")
+    await world.live(600)
+    assert (world.status().phase, world.weights()) == ("Paused", {"1.0.0": 100})
+    world.behaviours["1.1.0"] = Behaviour()
+    await world.live(1200)
+    assert (world.status().phase, world.weights()) == ("Healthy", {"1.1.0": 100})
+
+
+async def test_a_first_version_whose_pods_are_refused_says_why(world: World) -> None:
+    policy = 'pods "churn-x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'
+    world.behaviours["1.0.0"] = Behaviour(refused=policy)
+    world.kubectl_apply(spec("1.0.0", judged=False))
+    await world.live(5)
+    assert world.status().phase == "Pending"
+    assert 'its pods are refused: violates PodSecurity "restricted:latest"' in world.status().message
+
+
 async def test_weight_rises_by_one_step_per_decision(world: World) -> None:
     """Given steps of no time and pods enough for all of them, then each step is written before the next one."""
     weights: list[int] = []

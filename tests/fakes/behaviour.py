@@ -21,6 +21,8 @@ class Behaviour:
     crash_after: float | None = None
     crash_at_start: bool = False
     unschedulable: bool = False
+    refused: str = ""
+    """In these words the API server refuses every new pod."""
     flap: tuple[float, float] | None = None
     """Ready for the first number of seconds, then not for the second, and so on; not a crash."""
     flash: float = 0.0

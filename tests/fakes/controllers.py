@@ -104,9 +104,13 @@ class Controllers(ApiServer):
     def _replicate(self, name: str, deployment: Manifest, pods: list[Manifest]) -> None:
         wanted, template = deployment["spec"].get("replicas", 1), deployment["spec"]["template"]
         pods.sort(key=lambda pod: (pod["template"] != template, not ready(pod), pod["born"], pod["number"]))
+        refusal = self.behaviours.get(template["metadata"]["labels"][names.VERSION], _FINE).refused
+        self._complain(deployment, refusal if len(pods) < wanted else "")
         stale = [pod for pod in pods if pod["template"] != template]
         fresh = [pod for pod in pods if pod["template"] == template]
         surplus = len(pods) - wanted
+        if refusal and surplus <= 0:
+            return
         if stale and len(fresh) < wanted and surplus <= 0 and all(ready(pod) for pod in fresh):
             self._start(name, template, max([pod["number"] for pod in pods], default=-1) + 1)  # maxSurge 1
         elif stale and surplus > 0 and not all(ready(pod) for pod in fresh) and surplus <= 1:
@@ -118,6 +122,13 @@ class Controllers(ApiServer):
             number = next(n for n in range(len(taken) + 1) if n not in taken)
             taken.add(number)
             self._start(name, template, number)
+
+    def _complain(self, deployment: Manifest, refusal: str) -> None:
+        """Say on a Deployment that its pods cannot be made, or no longer say it."""
+        failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": refusal}
+        conditions = [failure] if refusal else []
+        if deployment.get("status", {}).get("conditions", []) != conditions:
+            self._keep({**deployment, "status": {**deployment.get("status", {}), "conditions": conditions}})
 
     def _start(self, name: str, template: Manifest, number: int) -> None:
         uid = next(self._uids)

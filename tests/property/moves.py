@@ -89,6 +89,7 @@ behaviour = st.sampled_from(
         Behaviour(flap=(20, 7)),
         Behaviour(flap=(3, 3)),
         Behaviour(unschedulable=True),
+        Behaviour(refused=f'pods "churn-x1" is forbidden: exceeded quota: {LEAK}'),
         Behaviour(pull_error="rpc error: code = NotFound: registry.example/churn: not found"),
         Behaviour(pull_error=LEAK),
     ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairway.core import names
-from fairway.core.pods import Pod, one_line, read_pod
+from fairway.core.pods import Pod, one_line, read_pod, refused_pod
 from fairway.core.revision import Record
 
 
@@ -17,6 +17,8 @@ class TrackView:
     replicas: int = 0
     """What the Deployment asks for."""
     pods: tuple[Pod, ...] = ()
+    refused: Pod | None = None
+    """Stands for the pods that a quota or a policy keeps out, while one does."""
 
     @property
     def ready(self) -> int:
@@ -39,13 +41,19 @@ class TrackView:
         return bool(self.present) and all(pod.crashes and not pod.ready for pod in self.present)
 
     @property
+    def unplaced(self) -> bool:
+        """Whether pods wait for a node, or to be let in at all: never their own fault."""
+        return self.refused is not None or any(pod.trouble == "Unschedulable" for pod in self.present)
+
+    @property
     def cause(self) -> Pod | None:
         """The pod whose trouble explains why the revision is not ready, the clearest trouble first."""
-        troubled = [pod for pod in self.present if pod.trouble and not pod.ready]
+        known = (*self.present, self.refused) if self.refused else self.present
+        troubled = [pod for pod in known if pod.trouble and not pod.ready]
         return min(troubled, key=lambda pod: (_CLARITY.get(pod.trouble or "", 9), pod.name), default=None)
 
 
-_CLARITY = {"Crash": 0, "Pull": 1, "Fetch": 1, "Config": 1, "Unschedulable": 2}
+_CLARITY = {"Crash": 0, "Pull": 1, "Fetch": 1, "Config": 1, "Unschedulable": 2, "Refused": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,7 @@ class Observed:
 def observe(model: str, children: Iterable[Mapping[str, Any]], blocked: str | None = None) -> Observed:
     """Sort a ModelDeployment's children by kind and revision."""
     pods: dict[str, list[Pod]] = {}
-    deployments: dict[str, int] = {}
+    deployments: dict[str, Mapping[str, Any]] = {}
     records: dict[str, Record] = {}
     route: RouteView | None = None
     entry: str | None = None
@@ -94,7 +102,7 @@ def observe(model: str, children: Iterable[Mapping[str, Any]], blocked: str | No
         if kind == "Pod":
             pods.setdefault(revision, []).append(read_pod(child))
         elif kind == "Deployment":
-            deployments[revision] = child.get("spec", {}).get("replicas", 1)
+            deployments[revision] = child
         elif kind == "ControllerRevision":
             records[revision] = Record.load(revision, child["data"])
         elif kind == "HTTPRoute":
@@ -102,10 +110,21 @@ def observe(model: str, children: Iterable[Mapping[str, Any]], blocked: str | No
         elif kind == "Service" and meta["name"] == model:
             entry = child["spec"].get("selector", {}).get(names.REVISION, "")
     tracks = {
-        revision: TrackView(revision in deployments, deployments.get(revision, 0), tuple(pods.get(revision, ())))
-        for revision in {*pods, *deployments}
+        revision: _track(deployments.get(revision), tuple(pods.get(revision, ()))) for revision in {*pods, *deployments}
     }
     return Observed(tracks, records, route, entry, blocked)
+
+
+def _track(deployment: Mapping[str, Any] | None, pods: tuple[Pod, ...]) -> TrackView:
+    if deployment is None:
+        return TrackView(pods=pods)
+    kept_out = (
+        refused_pod(condition.get("message", ""))
+        for condition in deployment.get("status", {}).get("conditions", ())
+        if (condition["type"], condition["status"]) == ("ReplicaFailure", "True")
+        and condition.get("reason") == "FailedCreate"
+    )
+    return TrackView(True, deployment.get("spec", {}).get("replicas", 1), pods, next(kept_out, None))
 
 
 def _route(model: str, route: Mapping[str, Any]) -> RouteView:

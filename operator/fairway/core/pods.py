@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-Trouble = Literal["Crash", "Pull", "Fetch", "Config", "Unschedulable"]
+Trouble = Literal["Crash", "Pull", "Fetch", "Config", "Unschedulable", "Refused"]
+"""``Refused``: the API server does not even take the pod."""
 
 FETCH = "fetch"
 """Name of the init container that fetches or verifies a model."""
@@ -16,6 +17,7 @@ _CONFIG = {"CreateContainerConfigError", "CreateContainerError", "RunContainerEr
 _PERMANENT = re.compile(
     r"not found|denied|unauthorized|forbidden|manifest unknown|InvalidImageName|ErrImageNeverPull", re.IGNORECASE
 )
+_FORBIDDEN = re.compile(r'^pods "[^"]*" is forbidden: ')
 _IMAGE = re.compile(r'(?:image|reference) "([^"\s]+)"')
 _NO_IMAGE_VOLUMES = 'failed to mkdir ""'
 """What a container runtime says that does not know image volumes: it takes them for a directory without a name."""
@@ -57,6 +59,15 @@ def read_pod(pod: Mapping[str, Any]) -> Pod:
         message=message,
         permanent=permanent,
     )
+
+
+def refused_pod(message: str) -> Pod:
+    """Return what stands for the pods that are not there: a quota or a policy refuses them, in these words.
+
+    The name of the one that was tried says nothing, and where a broken admission webhook lives is nobody's business.
+    """
+    words = " ".join(word for word in _FORBIDDEN.sub("", message).split() if "://" not in word)
+    return Pod(name="", trouble="Refused", message=f"its pods are refused: {one_line(words)}")
 
 
 def _crashes(container: Mapping[str, Any]) -> int:

@@ -1,5 +1,7 @@
 """From raw children to the one view that decisions are made from."""
 
+from dataclasses import replace
+
 import pytest
 
 from fairway.core import names
@@ -126,6 +128,27 @@ def test_the_clearest_trouble_explains_and_healthy_or_leaving_pods_do_not():
     assert TrackView(pods=(waits, pull)).cause is pull
     assert TrackView(pods=(Pod("z", trouble="Pull"), pull)).cause is pull
     assert TrackView(pods=(recovered, leaving)).cause is None
+
+
+def failing(reason="FailedCreate", status="True", message="exceeded quota"):
+    condition = {"type": "ReplicaFailure", "status": status, "reason": reason, "message": message}
+    meta = {"name": "churn-a", "labels": {names.REVISION: "a"}}
+    return {"kind": "Deployment", "metadata": meta, "spec": {"replicas": 2}, "status": {"conditions": [condition]}}
+
+
+def test_pods_that_are_refused_are_the_cause_unless_one_that_is_there_tells_more():
+    refused = observe("churn", [failing(message='pods "churn-a-x" is forbidden: exceeded quota: team')]).track("a")
+    assert (refused.cause.trouble, refused.cause.message) == ("Refused", "its pods are refused: exceeded quota: team")
+    assert refused.unplaced
+    assert replace(refused, pods=(Pod("c", trouble="Crash"),)).cause.trouble == "Crash"
+    for fine in (failing(reason="FailedDelete"), failing(status="False")):
+        assert observe("churn", [fine]).track("a") == TrackView(exists=True, replicas=2)
+
+
+def test_where_a_broken_webhook_lives_is_not_told():
+    words = 'failed calling webhook "w.example": Post "https://w.ns.svc:443/?timeout=10s": connection refused'
+    told = observe("churn", [failing(message=words)]).track("a").cause.message
+    assert told == 'its pods are refused: failed calling webhook "w.example": Post connection refused'
 
 
 def test_crashes_are_those_of_present_pods_and_all_means_all():

@@ -46,13 +46,13 @@ def ready_seconds(s: Situation) -> float:
 
 
 def ready_deadline(s: Situation, run: Run) -> float | None:
-    """When loading must have ended; None while pods wait for a node.
+    """When loading must have ended; None while pods wait for a node, or to be let in.
 
     It counts from the moment when the last pod got its node: a crash loop keeps its pod, so it resets nothing.
     """
     pods = s.candidate.present
     scheduled = [pod.scheduled_at for pod in pods if pod.scheduled_at is not None]
-    if not pods or len(scheduled) < len(pods) or any(pod.trouble == "Unschedulable" for pod in pods):
+    if not pods or len(scheduled) < len(pods) or s.candidate.unplaced:
         return None
     return max(run.since, *scheduled) + ready_seconds(s)
 
@@ -65,6 +65,6 @@ def pull_deadline(s: Situation, run: Run) -> float:
 
 
 def schedule_deadline(s: Situation, run: Run) -> float:
-    """When waiting for a node is worth a condition."""
+    """When waiting for a node, or to be let in, is worth a condition."""
     limits = s.spec.rollout.deadlines if s.spec.rollout else None
     return run.since + (limits.schedule if limits and limits.schedule is not None else SCHEDULE)

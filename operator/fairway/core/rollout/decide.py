@@ -99,9 +99,7 @@ def _wake(s: Situation) -> float | None:
 
 
 def _run_wakes(s: Situation, run: Run) -> list[float]:
-    cause = s.candidate.cause
-    unscheduled = cause is not None and cause.trouble == "Unschedulable"
-    return [*_stage_wakes(s, run), *([schedule_deadline(s, run)] if unscheduled else [])]
+    return [*_stage_wakes(s, run), *([schedule_deadline(s, run)] if s.candidate.unplaced else [])]
 
 
 def _stage_wakes(s: Situation, run: Run) -> list[float]:

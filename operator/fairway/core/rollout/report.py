@@ -120,7 +120,7 @@ def _loading_ends(s: Situation, run: Run) -> float | None:
 
     What has been told stands until it is wrong by more than a few seconds: a write for less would tell nobody anything.
     """
-    if any(pod.trouble == "Unschedulable" for pod in s.candidate.present):
+    if s.candidate.unplaced:
         return None
     due = ready_deadline(s, run) or run.since + ready_seconds(s)
     return run.deadline if run.deadline is not None and abs(due - run.deadline) < TOLD_WITHIN else due

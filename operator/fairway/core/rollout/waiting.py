@@ -55,6 +55,10 @@ def pause_reason(s: Situation) -> tuple[str, str] | None:
         state = s.reading.state if s.reading else "NoData"
         return state, s.reading.message if s.reading and s.reading.message else "no verdict in time"
     cause = s.candidate.cause
-    if cause and cause.trouble == "Unschedulable" and s.now >= schedule_deadline(s, run):
-        return "Unschedulable", cause.message
+    if cause and cause.trouble in _NO_PLACE and s.now >= schedule_deadline(s, run):
+        return _NO_PLACE[cause.trouble], cause.message
     return None
+
+
+_NO_PLACE = {"Unschedulable": "Unschedulable", "Refused": "PodsRefused"}
+"""Trouble that nobody is blamed for -> the reason that it has when it lasts."""
