@@ -41,6 +41,13 @@ FULL: Json = {
                 "latency": {"metric": "request_duration_seconds", "unit": "s"},
             },
         },
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 1000,
+            "runAsGroup": 1000,
+            "fsGroup": 1000,
+            "readOnlyRootFilesystem": True,
+        },
         "drain": {"delay": "20s", "grace": "2m"},
         "podTemplate": {
             "annotations": {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
@@ -320,6 +327,12 @@ REFUSED = (
         "spec.runtime.probes.startup.timeout",
         "more than zero",
         runtime(probes={"startup": {"timeout": "0s"}}),
+    ),
+    Refused(
+        "a server that runs as root",
+        "spec.runtime.securityContext.runAsUser",
+        "greater than or equal to 1",
+        runtime(securityContext={"runAsUser": 0}),
     ),
     Refused(
         "a volume of nothing",

@@ -170,6 +170,29 @@ class Metrics(Api):
     )
 
 
+UserId = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+class SecurityContext(Api):
+    """Under which user the model server runs. No capability, no escalation and the default seccomp profile are given.
+
+    Where a namespace enforces the restricted Pod Security standard, its pods need `runAsNonRoot`. Root is not
+    representable: it is what an image without a user has.
+    """
+
+    run_as_non_root: bool | None = Field(
+        None, description="True: the kubelet refuses to run the server as root. Default: the image decides."
+    )
+    run_as_user: UserId | None = Field(None, description="User ID of the server. Default: the image's.")
+    run_as_group: UserId | None = Field(None, description="Group ID of the server. Default: the image's.")
+    fs_group: UserId | None = Field(
+        None, description="Group that owns the files of volumes which support it. Default: none."
+    )
+    read_only_root_filesystem: bool | None = Field(
+        None, description="True: the server can write to its volumes only. Default: it may write to its own layer."
+    )
+
+
 class ServerFields(Api):
     """What a ModelRuntime sets and a ModelDeployment may override, field by field."""
 
@@ -191,6 +214,7 @@ class ServerFields(Api):
     )
     probes: Probes | None = None
     metrics: Metrics | None = None
+    security_context: SecurityContext | None = None
 
     @field_validator("env")
     @classmethod

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fairway.api.runtime import GENERIC_HTTP, ModelRuntimeSpec, Series, ServerFields
+from fairway.api.runtime import GENERIC_HTTP, ModelRuntimeSpec, SecurityContext, Series, ServerFields
 from fairway.api.spec import ModelDeploymentSpec
 from fairway.core.errors import Unresolved
 
@@ -35,6 +35,7 @@ class Server:
     metrics_port: int = 0
     metrics_path: str = "/metrics"
     series: Series = GENERIC_HTTP
+    security: SecurityContext = SecurityContext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ def resolve(spec: ModelDeploymentSpec, runtime: ModelRuntimeSpec | None) -> Serv
         liveness=liveness is not None,
         metrics_port=(metrics and metrics.port) or port,
         metrics_path=(metrics and metrics.path) or "/metrics",
+        security=_security([layer.security_context for layer in layers if layer.security_context]),
         series=_series([layer.metrics.series for layer in layers if layer.metrics and layer.metrics.series]),
     )
 
@@ -158,6 +160,14 @@ def _series(declared: Iterable[Series]) -> Series:
         latency=next(layer.latency for layer in layers if layer.latency),
         revision_matcher=layers[0].revision_matcher,
     )
+
+
+def _security(declared: Iterable[SecurityContext]) -> SecurityContext:
+    """Lay one over the other, field by field; the first one wins."""
+    merged: dict[str, Any] = {}
+    for layer in declared:
+        merged = {**layer.model_dump(exclude_none=True), **merged}
+    return SecurityContext(**merged)
 
 
 def lineage(spec: ModelDeploymentSpec) -> dict[str, Any]:

@@ -153,6 +153,22 @@ def test_pods_drain_and_get_no_rights():
     assert container["ports"] == [{"name": "model", "containerPort": 8080, "protocol": "TCP"}]
 
 
+def test_who_serves_is_said_by_the_model_and_by_its_runtime_field_by_field():
+    asked = {"runAsUser": 1000, "fsGroup": 2000, "readOnlyRootFilesystem": True}
+    admins = {"runAsNonRoot": True, "runAsUser": 65532}
+    made = spec(runtime={"name": "any", "image": "i", "port": 1, "securityContext": asked})
+    template = make_record(OWNER, made, ModelRuntimeSpec.model_validate({"securityContext": admins})).template
+    (container,) = template["spec"]["containers"]
+    assert container["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 1000,
+        "readOnlyRootFilesystem": True,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert template["spec"]["securityContext"] == {"fsGroup": 2000, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
 def test_a_server_without_paths_is_asked_by_its_open_port():
     container, _ = server()
     assert container["startupProbe"]["tcpSocket"] == {"port": "model"}

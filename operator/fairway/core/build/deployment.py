@@ -43,7 +43,7 @@ def pod_template(
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": overlay.drain(spec.runtime.drain)[1],
-            "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+            "securityContext": {**_security(server, _OF_THE_POD), "seccompProfile": {"type": "RuntimeDefault"}},
             **overlay.pod_fields(asked, _selector(owner, revision)),
             **_containers(spec, server, model, [*model.mounts, *mounts]),
             **_unless_empty(volumes=[*model.volumes, *own]),
@@ -66,7 +66,11 @@ def _container(spec: ModelDeploymentSpec, server: Server) -> dict[str, Any]:
         "ports": [{"name": "model", "containerPort": server.port, "protocol": "TCP"}],
         "env": [{"name": name, "value": value} if value else {"name": name} for name, value in server.env],
         "resources": _resources(spec),
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": {
+            **_security(server, _OF_THE_CONTAINER),
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
         **_probes(server),
     }
     if delay:  # a sleep of 0 seconds is an error before Kubernetes 1.34
@@ -76,6 +80,15 @@ def _container(spec: ModelDeploymentSpec, server: Server) -> dict[str, Any]:
     if server.args:
         container["args"] = list(server.args)
     return container
+
+
+_OF_THE_POD = {"fs_group"}
+_OF_THE_CONTAINER = {"run_as_non_root", "run_as_user", "run_as_group", "read_only_root_filesystem"}
+"""What is said of the container is not said of the one that fetches the model, which has its own."""
+
+
+def _security(server: Server, fields: set[str]) -> dict[str, Any]:
+    return server.security.model_dump(mode="json", by_alias=True, exclude_none=True, include=fields)
 
 
 def _unless_empty(**lists: list[dict[str, Any]]) -> dict[str, Any]:
