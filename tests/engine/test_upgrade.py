@@ -24,6 +24,10 @@ OTHER = Defaults(
 )
 
 
+BEFORE = {**FULL, "runtime": {name: value for name, value in FULL["runtime"].items() if name != "securityContext"}}
+"""All that could be asked for before that field was there."""
+
+
 def spec(version: str, **more: Any) -> dict[str, Any]:
     return {
         "model": {"version": version, "uri": "pvc://models/churn"},
@@ -168,9 +172,10 @@ async def test_the_new_build_renders_what_is_new_its_own_way() -> None:
     ("written", "known"),
     [
         (MINIMAL, "5cd6f4e6e57b01af079673767563189a11d65d95ce847acc6f4e51c7db196c3d"),
-        (FULL, "9380d1a26faad3b3aef29e4a4ce77ce1be894259e614a097cc68bf23ccee8247"),
+        (BEFORE, "9380d1a26faad3b3aef29e4a4ce77ce1be894259e614a097cc68bf23ccee8247"),
+        (FULL, "17e27c6fa77c02147fba19d60693472f9b7664b7c935ce3f915356d368aa6cb7"),
     ],
-    ids=["minimal", "full"],
+    ids=["minimal", "before", "full"],
 )
 def test_what_a_spec_asks_for_has_the_same_name_in_every_build(written: dict[str, Any], known: str) -> None:
     """An intent that came out otherwise would open a run for every model: new fields are absent by default."""

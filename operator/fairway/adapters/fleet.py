@@ -83,7 +83,7 @@ def _samples(s: Situation, status: Status) -> Iterator[_Sample]:
         total = len(status.run.plan) + 1
         yield "fairway_model_step", (), float(min(status.run.step + 1, total))
         yield "fairway_model_steps", (), float(total)
-    if status.verdict is not None:
+    if status.verdict is not None and (status.run or status.former):
         yield "fairway_model_verdict", (status.verdict.state,), 1.0
     if s.reading is not None and (status.run or status.former):
         for objective in s.reading.objectives:

@@ -52,6 +52,7 @@ class Former(Tolerant):
     kept: int | None = Field(None, description="Pods that stay warm after it, where watch.keep lets some go.")
     shrinks_at: Time | None = Field(None, description="When that is.")
     run: str = Field(description="The run that replaced it.")
+    crash_baseline: int = Field(0, description="Crashes before the window opened of the pods that serve now.")
     promoted_at: Time = Field(description="When the window opened.")
     until: Time = Field(description="When it closes.")
 

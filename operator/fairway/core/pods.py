@@ -19,6 +19,8 @@ _PERMANENT = re.compile(
 )
 _FORBIDDEN = re.compile(r'^pods "[^"]*" is forbidden: ')
 _IMAGE = re.compile(r'(?:image|reference) "([^"\s]+)"')
+_UNKNOWN = ("Unknown", "ContainerStatusUnknown")
+"""What a container runtime and the kubelet write for a container that was gone when they looked."""
 _NO_IMAGE_VOLUMES = 'failed to mkdir ""'
 """What a container runtime says that does not know image volumes: it takes them for a directory without a name."""
 
@@ -39,10 +41,14 @@ class Pod:
 
 
 def read_pod(pod: Mapping[str, Any]) -> Pod:
-    """Read a pod. Evicted, preempted, deleted or lost pods carry no crash: that is never the model's fault."""
+    """Read a pod. Evicted, preempted, deleted or lost pods carry no crash: that is never the model's fault.
+
+    A pod that has ended as a whole is gone, too: its containers restart for ever, so it was the node that ended it.
+    """
     meta, status = pod["metadata"], pod.get("status", {})
     conditions = {c["type"]: c for c in status.get("conditions", ())}
     gone = bool(meta.get("deletionTimestamp")) or status.get("reason") in ("Evicted", "NodeLost", "Preempting")
+    gone = gone or status.get("phase") in ("Failed", "Succeeded")
     gone = gone or conditions.get("DisruptionTarget", {}).get("status") == "True"
     containers = status.get("containerStatuses", ())
     trouble, message, permanent = (
@@ -72,10 +78,13 @@ def refused_pod(message: str) -> Pod:
 
 def _crashes(container: Mapping[str, Any]) -> int:
     now, last = container.get("state", {}).get("terminated"), container.get("lastState", {}).get("terminated")
-    down = 1 if now and now.get("exitCode", 0) != 0 else 0
     # A clean exit restarts a container, too; only the kind of the last exit is known, so it stands for all.
-    before = container.get("restartCount", 0) if last and last.get("exitCode", 0) != 0 else 0
-    return down + before
+    return int(_failed(now)) + (container.get("restartCount", 0) if _failed(last) else 0)
+
+
+def _failed(ended: Mapping[str, Any] | None) -> bool:
+    """Whether a container ended by its own fault. After a node's restart nobody knows how those on it ended."""
+    return bool(ended and ended.get("exitCode", 0) != 0 and ended.get("reason") not in _UNKNOWN)
 
 
 _Finding = tuple[Trouble | None, str, bool]

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -35,7 +35,7 @@ class Server:
     metrics_port: int = 0
     metrics_path: str = "/metrics"
     series: Series = GENERIC_HTTP
-    security: SecurityContext = SecurityContext()
+    security: SecurityContext = field(default_factory=SecurityContext)
 
 
 @dataclass(frozen=True, slots=True)

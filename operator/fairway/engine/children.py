@@ -21,13 +21,14 @@ async def apply_children(
 ) -> list[ClusterError]:
     """Bring every child to its desired state. One refused child does not hold up the others; returns the refusals.
 
-    A namespace that is being deleted ends it at once.
+    A namespace that is being deleted ends it at once. What is no longer wanted goes, unless a route that may name it
+    could not be changed: to keep it for another refusal's sake might fill the very quota that is the reason.
 
     Children of ``kept_revisions`` stay although nothing is wanted of them: their record is lost, not their purpose.
     """
     live = {_name(child): child for child in store.children(owner_uid) if child["kind"] in _PRUNED}
     refused: list[ClusterError] = []
-    kept = set()
+    kept, misrouted = set(), False
     for child in _takes_away_first(list(wanted), live.keys()):
         name = _name(child.manifest)
         kept.add(name)
@@ -39,7 +40,8 @@ async def apply_children(
             # A kind of others that went away since it was last looked for: what serves does not need it.
             if name[0] != alerts.KIND or error.status != 404:  # noqa: PLR2004
                 refused.append(error)
-    if not refused:
+                misrouted = misrouted or (name in live and _routes(child.manifest))
+    if not misrouted:  # else requests may still go to what is no longer wanted
         surplus = [child for name, child in live.items() if name not in kept and _is_ours(child, owner_uid)]
         useless = [c for c in surplus if c["metadata"]["labels"].get(names.REVISION) not in kept_revisions]
         refused.extend(await _prune(cluster, store, useless))
@@ -56,6 +58,12 @@ def _takes_away_first(children: list[Child], live: Collection[tuple[str, str]]) 
         return all(("Service", backend["name"]) in live for backend in backends)
 
     return sorted(children, key=lambda child: not early(child))
+
+
+def _routes(manifest: Manifest) -> bool:
+    """Whether a child says which revisions get requests: the route, or the entry Service."""
+    kind, labels = manifest["kind"], manifest["metadata"]["labels"]
+    return kind == "HTTPRoute" or (kind == "Service" and names.REVISION not in labels)
 
 
 async def _bring(cluster: Cluster, store: Store, child: Child, live: Manifest | None) -> None:

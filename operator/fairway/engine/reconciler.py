@@ -1,5 +1,6 @@
 """One pass over one ModelDeployment: observe -> decide -> record status -> apply children -> report."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -102,11 +103,16 @@ class Reconciler:
             # and whoever waits for the model would take it for a failure.
             lasting = next((error for error in errors if not error.temporary), None)
             if lasting:
-                self._blocked[key] = one_line(f"the API server refused a child: {lasting.message}", 400)
+                self._block(key, one_line(f"the API server refused a child: {lasting.message}", 400))
             raise lasting or errors[0]
         if self._blocked.pop(key, None):
             return self._clock.now()
         return min((time for time in (decision.wake_at, look_at) if time is not None), default=None)
+
+    def _block(self, key: Key, words: str) -> None:
+        """Remember a refusal. A time or a port in its words is no news: each write of them would cause the next try."""
+        if _numberless(words) != _numberless(self._blocked.get(key, "")):
+            self._blocked[key] = words
 
     async def _record(self, model: Manifest, status: Status) -> Manifest:
         """Write the status if it says anything new; return what is stored.
@@ -168,3 +174,7 @@ def _unrecorded(gathered: Gathered, decision: Decision) -> set[str]:
 def is_stale(error: ClusterError) -> bool:
     """Whether a fresher view alone will cure it: no reason to complain."""
     return error.conflict
+
+
+def _numberless(words: str) -> str:
+    return re.sub("[0-9]+", "0", words)

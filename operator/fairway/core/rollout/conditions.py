@@ -62,13 +62,12 @@ def _ready(s: Situation, status: Status) -> Raw:
 def _up_to_date(s: Situation, status: Status) -> Raw:
     if s.unresolved:
         return "UpToDate", "False", s.unresolved.cause, s.unresolved.message
-    asked, stable = s.target, status.stable
-    if stable and stable.revision == asked.revision and status.run is None:
-        return "UpToDate", "True", "Promoted", f"{stable.version} is what the spec asks for"
-    refused = status.refused
+    asked, stable, refused = s.target, status.stable, status.refused
     if refused and refused.revision == asked.revision:
         why = next((r for r in status.rejected if r.revision == asked.revision), None)
         return "UpToDate", "False", why.reason if why else "Rejected", why.message if why else refused.run
+    if stable and stable.revision == asked.revision and status.run is None:
+        return "UpToDate", "True", "Promoted", f"{stable.version} is what the spec asks for"
     return "UpToDate", "Unknown", "RunOpen" if status.run else "Pending", f"{asked.version} is on its way"
 
 
@@ -130,7 +129,7 @@ def _abnormal(s: Situation, status: Status) -> Iterator[Raw]:
     elif status.phase == "Pending" and not s.unresolved:
         yield "Reconciling", "True", "Resuming", status.message
     pause = pause_reason(s)
-    if pause and status.run:
+    if pause:
         yield "Paused", "True", pause[0], pause[1]
     if s.unresolved and not s.observed.blocked:
         yield "Stalled", "True", s.unresolved.cause, s.unresolved.message

@@ -1,6 +1,7 @@
 """A candidate that cannot start or went down: no metrics are needed to see it."""
 
-from fairway.core.rollout.rollback import roll_back
+from fairway.core.rollout.regression import breaches_pause
+from fairway.core.rollout.rollback import give_back, roll_back
 from fairway.core.rollout.situation import Event, Situation, Transition, carried, split
 
 CRASH_LIMIT = 3
@@ -18,6 +19,17 @@ def cannot_run(s: Situation) -> Transition | None:
         return None
     cause = view.cause.message if view.cause else f"{crashes} crashes"
     return roll_back(s, "Crashed", cause)
+
+
+def down_in_window(s: Situation) -> Transition | None:
+    """Return to the former revision, which is still warm, when every pod of the new one is down by its own fault."""
+    former = s.status.former
+    if former is None or s.status.run or breaches_pause(s):
+        return None
+    view = s.stable
+    if not view.all_crashed or view.crashes <= former.crash_baseline or not s.observed.track(former.revision).ready:
+        return None
+    return give_back(s, "Crashed", view.cause.message if view.cause else "all its pods crashed")
 
 
 def lost_its_pods(s: Situation) -> Transition | None:

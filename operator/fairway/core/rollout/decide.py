@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fairway.api.status import Run, Status
 from fairway.core.rollout.approval import approval_deadline, approve, denied, gate, overdue
-from fairway.core.rollout.crash import cannot_run, lost_its_pods
+from fairway.core.rollout.crash import cannot_run, down_in_window, lost_its_pods
 from fairway.core.rollout.deadlines import (
     note_failing_pull,
     passed,
@@ -21,7 +21,7 @@ from fairway.core.rollout.retire import delay_passed, hold_ended, kept_warm, sti
 from fairway.core.rollout.rollback import finish
 from fairway.core.rollout.situation import Concern, Event, Situation, unless_held
 from fairway.core.rollout.steering import abort, promote, promote_full, restart, retry, rollback, suspend
-from fairway.core.rollout.waiting import patience, undecided
+from fairway.core.rollout.waiting import patience, told_pause, undecided
 
 CHAIN: tuple[Concern, ...] = (
     suspend,
@@ -30,6 +30,7 @@ CHAIN: tuple[Concern, ...] = (
     abort,
     denied,
     cannot_run,
+    down_in_window,
     regressed,
     retry,
     asked_for_another,
@@ -72,7 +73,7 @@ def decide(s: Situation, *, owner_uid: str) -> Decision:
             break
         events.extend(transition.events)
         s = s.after(transition)
-    events.extend(told_unresolved(s))
+    events.extend((*told_unresolved(s), *told_pause(s)))
     status = report(s, moved=s.status is not stored, owner_uid=owner_uid)
     return Decision(status, tuple(events), s.now if transition else _wake(s))
 

@@ -18,11 +18,12 @@ def asked_for_another(s: Situation) -> Transition | None:
     current = status.candidate.revision if status.candidate else None
     if status.run and (current == target or (status.refused and status.refused.revision == target)):
         return None
-    if _carried_by_candidate(s):
+    if _carried_by_candidate(s) or _on_the_way_back(s):
         return None
-    if status.stable and status.stable.revision == target:
+    refused = status.refused is not None and status.refused.revision == target
+    if status.stable and status.stable.revision == target and not refused:
         return _return_to_stable(s)
-    if s.suspended or (status.refused and status.refused.revision == target):
+    if s.suspended or refused:
         return None
     return open_run(s, s.target)
 
@@ -31,6 +32,14 @@ def _carried_by_candidate(s: Situation) -> bool:
     """Whether only the candidate has ready pods: its run goes on until stable can take the requests back."""
     candidate = s.status.candidate if s.status.run else None
     return bool(candidate and candidate.weight and s.status.stable and s.candidate.ready and not s.stable.ready)
+
+
+def _on_the_way_back(s: Situation) -> bool:
+    """Whether a rejected revision is being replaced: a new one is tried against what comes then, not against that.
+
+    One that finds no place in the cluster may not come at all: it gives way.
+    """
+    return s.returning and not s.candidate.unplaced
 
 
 def _return_to_stable(s: Situation) -> Transition | None:

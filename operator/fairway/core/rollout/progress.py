@@ -114,7 +114,7 @@ def _observed(s: Situation, run: Run) -> Transition | None:
     if run.unconfirmed or s.now < step_ends(s, run) or not may_leave(s, run):
         return None
     candidate = s.status.candidate
-    if candidate is None or candidate.weight != run.plan[run.step].weight:
+    if candidate is None or candidate.weight != run.weight:
         return None
     return leave(s, run)
 
@@ -147,6 +147,7 @@ def _promote(s: Situation, run: Run) -> Transition | None:
             "candidate": None,
             "run": None,
             "evidence": None,
+            "rejected": tuple(each for each in status.rejected if each.revision != candidate.revision),
             "history": history(s, run, candidate, "Promoted", reason),
             "hold": Hold(replicas=s.candidate.replicas, until=s.now + s.policy.hold)
             if capacity.autoscaled(s.spec)
@@ -155,7 +156,9 @@ def _promote(s: Situation, run: Run) -> Transition | None:
     )
     if status.stable is None:
         return Transition(after, (Event("Promoted", f"{candidate.version} serves: it is the first revision"),))
-    after = _keep_former(s, after, status, run)
+    # Nobody ever returns to a revision that was rejected.
+    keep = {"retiring": retire(s, status, status.stable)} if s.returning else _former(s, status, run)
+    after = after.model_copy(update=keep)
     said = f"{candidate.version} serves everything, {status.stable.version} is out: {reason}"
     return Transition(after, (Event("Promoted", said),))
 
@@ -177,14 +180,15 @@ def watch_seconds(s: Situation) -> float:
     return asked if asked is not None else DEFAULT_WATCH if objectives(s.spec) else 0.0
 
 
-def _keep_former(s: Situation, after: Status, before: Status, run: Run) -> Status:
-    stable = before.stable
+def _former(s: Situation, status: Status, run: Run) -> dict[str, object]:
+    """Return what becomes of the revision that served: it stays warm, or retires where there is no watch window."""
+    stable = status.stable
     assert stable is not None
     watch = s.spec.rollout.watch if s.spec.rollout else None
     keep = watch.keep if watch and watch.keep is not None else 1.0
     size, window = s.stable.replicas, watch_seconds(s)
     if window <= 0:
-        return after.model_copy(update={"retiring": retire(s, before, stable)})
+        return {"retiring": retire(s, status, stable)}
     former = Former(
         revision=stable.revision,
         version=stable.version,
@@ -192,7 +196,8 @@ def _keep_former(s: Situation, after: Status, before: Status, run: Run) -> Statu
         kept=max(1, math.ceil(size * keep)) if keep < 1 else None,
         shrinks_at=s.now + s.policy.scale_down_delay if keep < 1 else None,
         run=run.id,
+        crash_baseline=s.candidate.crashes,
         promoted_at=s.now,
         until=s.now + window,
     )
-    return after.model_copy(update={"former": former})
+    return {"former": former}

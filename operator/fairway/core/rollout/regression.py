@@ -17,9 +17,14 @@ def regressed(s: Situation) -> Transition | None:
         held = rollout is not None and rollout.on_regression == "Pause"
         return None if held else roll_back(s, "Regressed", words)
     if status.former and reading.run == watch_id(status.former.run):
-        held = rollout is not None and rollout.watch is not None and rollout.watch.on_breach == "Pause"
-        return None if held else give_back(s, "Regressed", words)
+        return None if breaches_pause(s) else give_back(s, "Regressed", words)
     return None
+
+
+def breaches_pause(s: Situation) -> bool:
+    """Whether a breach in the watch window is left to people."""
+    watch = s.spec.rollout.watch if s.spec.rollout else None
+    return watch is not None and watch.on_breach == "Pause"
 
 
 def analysed(status: Status) -> str | None:

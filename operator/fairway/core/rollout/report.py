@@ -1,6 +1,6 @@
 """What a settled decision looks like from outside: numbers, phase, message, what is waited for."""
 
-from fairway.api.status import HistoryEntry, Phase, Run, Status, Track, VerdictStatus
+from fairway.api.status import HistoryEntry, Phase, Run, Status, Track
 from fairway.core import capacity, names
 from fairway.core.pods import one_line
 from fairway.core.rollout.approval import approval_deadline, gate
@@ -9,8 +9,8 @@ from fairway.core.rollout.deadlines import pull_deadline, ready_deadline, ready_
 from fairway.core.rollout.effective import effective
 from fairway.core.rollout.progress import step_ends
 from fairway.core.rollout.regression import analysed
-from fairway.core.rollout.situation import Situation
-from fairway.core.rollout.waiting import pause_reason
+from fairway.core.rollout.situation import Situation, Transition
+from fairway.core.rollout.waiting import pause_reason, told_verdict
 from fairway.core.showing import verdict_status
 from fairway.core.verdict import Reading
 
@@ -20,6 +20,9 @@ TOLD_WITHIN = 10.0
 
 def report(s: Situation, *, moved: bool, owner_uid: str) -> Status:
     """Complete a status with everything that is derived from the world, never decided."""
+    due = s.reading is not None and _due(s, s.reading, moved=moved)
+    if s.reading is not None and due:
+        s = s.after(Transition(s.status.model_copy(update={"verdict": verdict_status(s.reading)})))
     stable, candidate = _count(s, s.status.stable), _count(s, s.status.candidate)
     run = _waiting(s)
     counted = s.status.model_copy(
@@ -28,8 +31,7 @@ def report(s: Situation, *, moved: bool, owner_uid: str) -> Status:
             "stable": stable,
             "candidate": candidate,
             "run": run,
-            "verdict": _verdict(s, moved=moved),
-            "evidence": _checkpoint(s, moved=moved),
+            "evidence": _checkpoint(s, due=due),
             "url": s.url,
             "effective": effective(s),
             "history": _lineage(s),
@@ -71,17 +73,11 @@ def _due(s: Situation, fresh: Reading, *, moved: bool) -> bool:
     )
 
 
-def _verdict(s: Situation, *, moved: bool) -> VerdictStatus | None:
-    if s.reading is None or not _due(s, s.reading, moved=moved):
-        return s.status.verdict
-    return verdict_status(s.reading)
-
-
-def _checkpoint(s: Situation, *, moved: bool) -> str | None:
+def _checkpoint(s: Situation, *, due: bool) -> str | None:
     about = analysed(s.status)
     if about is None:
         return None
-    if s.reading is not None and s.reading.run == about and _due(s, s.reading, moved=moved):
+    if s.reading is not None and s.reading.run == about and due:
         return s.reading.checkpoint()
     return s.status.evidence
 
@@ -109,8 +105,8 @@ def _waiting(s: Situation) -> Run | None:
     elif s.now < step_ends(s, run):
         waiting, deadline = f"step {run.step + 1} of {len(run.plan)} to be observed", step_ends(s, run)
     else:
-        state = s.reading.state if s.reading else "Undecided"
-        waiting = f"a verdict: {state}" + (f": {s.reading.message}" if s.reading and s.reading.message else "")
+        state, words = told_verdict(s)
+        waiting = f"a verdict: {state}" + (f": {words}" if words else "")
     progress = f"{min(run.step + 1, len(run.plan) + 1)}/{len(run.plan) + 1}"
     return run.model_copy(update={"waiting_for": one_line(waiting, 300), "deadline": deadline, "progress": progress})
 
@@ -171,6 +167,8 @@ def _message(s: Situation, status: Status, phase: Phase) -> str:
     if phase == "RolledBack" and stable:
         why = next((r for r in status.rejected if r.revision == s.target.revision), None)
         reason = f": {why.reason}: {why.message}" if why else ""
+        if stable.revision == s.target.revision:
+            return f"{stable.version} serves although it was rejected, as no other could take its place{reason}"
         return f"{stable.version} serves; {s.target.version} was rolled back{reason}"
     if phase == "Degraded" and stable:
         lost = ": its ControllerRevision was deleted" if _is_lost(s) else ""

@@ -1,6 +1,7 @@
 """The end of windows and delays: who no longer needs pods."""
 
 from fairway.api.status import Track
+from fairway.core.rollout.regression import breaches_pause
 from fairway.core.rollout.situation import Event, Situation, Transition, retire
 
 RENEWED_EVERY = 5.0
@@ -8,15 +9,15 @@ RENEWED_EVERY = 5.0
 
 
 def window_closed(s: Situation) -> Transition | None:
-    """Let the former revision go when the watch window ends without a breach."""
+    """Let the former revision go when the watch window ends without a breach; not while it may be needed yet."""
     former = s.status.former
-    if former is None or s.now < former.until:
+    if former is None or s.now < former.until or not s.stable.ready:
         return None
     track = Track(revision=former.revision, version=former.version)
     after = s.status.model_copy(update={"former": None, "evidence": None, "retiring": retire(s, s.status, track)})
-    said = (
-        f"the watch window of {s.status.stable.version if s.status.stable else former.version} ended without a breach"
-    )
+    whose = s.status.stable.version if s.status.stable else former.version
+    # A breach would have ended it, unless that is left to people.
+    said = f"the watch window of {whose} ended" + ("" if breaches_pause(s) else " without a breach")
     return Transition(after, (Event("WatchEnded", said),))
 
 

@@ -1,6 +1,6 @@
 """Take a revision out: the one transition behind every reason to roll back."""
 
-from fairway.api.status import Refusal, Track
+from fairway.api.status import HistoryEntry, Refusal, Track
 from fairway.core.rollout.intake import open_run
 from fairway.core.rollout.situation import Event, Situation, Target, Transition, history, reject, retire
 
@@ -10,11 +10,18 @@ def roll_back(s: Situation, reason: str, message: str) -> Transition:
 
     Only where stable has no ready pod and the candidate has, the weight stays until stable has one again.
     """
-    status, run, candidate = s.status, s.status.run, s.status.candidate
-    assert run is not None
+    candidate = s.status.candidate
     assert candidate is not None
     if candidate.weight and s.candidate.ready and not s.stable.ready:
         return _wait_for_stable(s, reason, message)
+    return take_out(s, reason, message)
+
+
+def take_out(s: Situation, reason: str, message: str) -> Transition:
+    """End the open run and reject its candidate, whoever is ready."""
+    status, run, candidate = s.status, s.status.run, s.status.candidate
+    assert run is not None
+    assert candidate is not None
     stable = status.stable.model_copy(update={"weight": 100}) if status.stable else None
     after = status.model_copy(
         update={
@@ -22,7 +29,7 @@ def roll_back(s: Situation, reason: str, message: str) -> Transition:
             "candidate": candidate.model_copy(update={"weight": 0, "rejected_reason": f"{reason}: {message}"}),
             "run": None,
             "evidence": None,
-            "refused": Refusal(revision=candidate.revision, run=run.id),
+            "refused": _refusal(s, candidate, run.id),
             "rejected": reject(s, candidate, reason, message),
             "history": history(s, run, candidate, "RolledBack", f"{reason}: {message}"),
             "retiring": retire(s, status, candidate),
@@ -57,10 +64,23 @@ def run_back(s: Situation, target: Target, *, run: str, reason: str, message: st
     bad = s.status.stable
     assert bad is not None
     opened = open_run(s, target, back=True)
-    update = {"refused": _refusal(s, bad, run), "rejected": reject(s, bad, reason, message)}
+    update = {
+        "refused": _refusal(s, bad, run),
+        "rejected": reject(s, bad, reason, message),
+        "history": _taken_back(s, opened.status.history, run, f"{reason}: {message}"),
+    }
     said = f"{bad.version} is to be replaced by {target.version}: {message}"
     events = (Event("RollingBack", said, warning=True), *opened.events)
     return Transition(opened.status.model_copy(update=update), events)
+
+
+def _taken_back(s: Situation, entries: tuple[HistoryEntry, ...], run: str, why: str) -> tuple[HistoryEntry, ...]:
+    """Let a promotion that turned out wrong say so: what was rejected later has not proven itself."""
+    update = {"outcome": "RolledBack", "ended_at": s.now, "reason": why}
+    return tuple(
+        entry.model_copy(update=update) if (entry.run, entry.outcome) == (run, "Promoted") else entry
+        for entry in entries
+    )
 
 
 def _refusal(s: Situation, bad: Track, run: str) -> Refusal:
@@ -80,13 +100,6 @@ def give_back(s: Situation, reason: str, message: str) -> Transition:
     if s.stable.ready and not s.observed.track(former.revision).ready:
         target = Target(former.revision, former.version)
         return run_back(s, target, run=former.run, reason=reason, message=message)
-    promoted = next((entry for entry in status.history if entry.run == former.run), None)
-    entries = tuple(
-        entry.model_copy(update={"outcome": "RolledBack", "ended_at": s.now, "reason": f"{reason}: {message}"})
-        if entry is promoted
-        else entry
-        for entry in status.history
-    )
     back = bad.model_copy(
         update={"revision": former.revision, "version": former.version, "weight": 100, "rejected_reason": None}
     )
@@ -98,7 +111,7 @@ def give_back(s: Situation, reason: str, message: str) -> Transition:
             "evidence": None,
             "refused": _refusal(s, bad, former.run),
             "rejected": reject(s, bad, reason, message),
-            "history": entries,
+            "history": _taken_back(s, status.history, former.run, f"{reason}: {message}"),
             "retiring": retire(s, status, bad),
             "hold": status.hold.model_copy(update={"replicas": former.replicas}) if status.hold else None,
         }

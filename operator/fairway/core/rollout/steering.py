@@ -3,7 +3,7 @@
 from fairway.api.status import Restart, Track
 from fairway.core.commands import Command
 from fairway.core.rollout.intake import close_run, open_run
-from fairway.core.rollout.rollback import give_back, roll_back, run_back
+from fairway.core.rollout.rollback import give_back, roll_back, run_back, take_out
 from fairway.core.rollout.situation import Event, Situation, Target, Transition, handled
 
 
@@ -53,7 +53,9 @@ def retry(s: Situation) -> Transition | None:
     if refused.run != command.run or refused.revision != s.target.revision or s.status.run or s.suspended:
         return None
     forgiven = tuple(entry for entry in s.status.rejected if entry.revision != refused.revision)
-    opened = open_run(s, s.target)
+    serves = s.status.stable is not None and s.status.stable.revision == refused.revision
+    said = Event("ReturnedToStable", f"{s.target.version} was rejected, serves all the same, and is forgiven")
+    opened = Transition(s.status, (said,)) if serves else open_run(s, s.target)
     after = opened.status.model_copy(update={"refused": None, "rejected": forgiven})
     return _done(Transition(after, opened.events), command)
 
@@ -102,17 +104,24 @@ def restart(s: Situation) -> Transition | None:
     return Transition(handled(after, command), (Event("Restarted", f"{stable.version} restarts pod by pod"),))
 
 
+def _ended_for_now(s: Situation) -> Transition:
+    """End the open run, if any, because its pods go; one that takes a rejected revision out is not forgotten."""
+    run = s.status.run
+    if run is None or s.returning:
+        return Transition(s.status)
+    if run.stage == "RollingBack":
+        return take_out(s, run.end or "Regressed", run.end_message or "")
+    return Transition(close_run(s, "suspended").model_copy(update={"candidate": None}))
+
+
 def suspend(s: Situation) -> Transition | None:
     """Take all pods away, or let them come back. History, route and revisions stay."""
     if s.suspended == s.status.suspended:
         return None
     if s.suspended:
-        closed = close_run(s, "suspended")
-        update = {"suspended": True, "former": None, "retiring": (), "hold": None}
-        if s.status.run:
-            update["candidate"] = None
-        after = closed.model_copy(update=update)
-        return Transition(after, (Event("Suspended", "no pods until state is Active again"),))
+        ended = _ended_for_now(s)
+        after = ended.status.model_copy(update={"suspended": True, "former": None, "retiring": (), "hold": None})
+        return Transition(after, (*ended.events, Event("Suspended", "no pods until state is Active again")))
     back = s.status.stable is None or s.stable.ready > 0
     if not back:
         return None
