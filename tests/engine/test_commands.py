@@ -108,6 +108,24 @@ async def test_s10_s52_only_the_right_word_passes_an_approval(world: World) -> N
     assert (given.by, given.via, given.comment) == ("system:user:ann", None, "by all means")
 
 
+@pytest.mark.parametrize("before_any_weight", [False, True])
+async def test_s52_an_approval_after_promote_full_goes_on(world: World, before_any_weight: bool) -> None:
+    """Given steps of several weights before a gate, when all are skipped, then the yes leads to the promotion."""
+    if before_any_weight:
+        world.behaviours["1.1.0"] = Behaviour(load=20)
+    steps = [
+        {"weight": 5, "for": "10h"},
+        {"weight": 25, "for": "10h"},
+        {"approval": "risk"},
+        {"weight": 50, "for": "1h"},
+    ]
+    run = await tried(world, steps=steps)
+    await act(world, "promote-full", run, 60)
+    assert world.condition("Paused") == ("True", "ApprovalNeeded")
+    await act(world, "approve", f"{run}/risk by ann: fine", 60)
+    assert world.weights() == {"1.1.0": 100}
+
+
 async def test_an_approval_says_through_which_program_it_came(world: World) -> None:
     run = await tried(world, steps=GATED)
     for manager, command in (("kubectl-annotate", "retry"), ("argocd-server", "approve")):

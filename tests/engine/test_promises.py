@@ -228,3 +228,17 @@ async def test_a_stable_revision_whose_record_was_deleted_is_said_to_be_lost(wor
     assert world.status().phase == "Degraded"
     assert world.status().message == "1.0.0 has no ready pod: its ControllerRevision was deleted"
     assert world.condition("Ready") == ("False", "NoReadyPods")
+
+
+async def test_a_pod_that_the_node_refused_does_not_stop_the_clock(world: World) -> None:
+    """Given a dead pod that lies around, as after a device plugin's no, then the one beside it has its deadline."""
+    await serving(world)
+    world.behaviours["1.1.0"] = Behaviour(never_ready=True)
+    world.kubectl_apply(spec("1.1.0", judged=False, steps=HELD, deadlines={"ready": "60s"}))
+    await world.live(5)
+    pod = world.pods("1.1.0")[0]
+    meta = {**pod["metadata"], "name": f"{pod['metadata']['name'][:-1]}dead", "uid": "dead"}
+    status = {"phase": "Failed", "reason": "UnexpectedAdmissionError"}
+    world._keep({**pod, "metadata": meta, "gone_at": world.time + 1e9, "status": status})
+    await world.live(120)
+    assert world.condition("UpToDate") == ("False", "NotReadyInTime")

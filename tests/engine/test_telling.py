@@ -175,3 +175,63 @@ async def test_a_degradation_that_is_shared_shows_in_the_condition_while_it_last
     world.command("abort", "run-2")
     await world.settle()
     assert world.condition("MetricsReady") == ("True", "Measured")
+
+
+async def tried(world: World, **rollout: Any) -> None:
+    """Given 1.1.0 in its first step."""
+    world.kubectl_apply(spec("1.0.0"))
+    await world.wait(10)
+    steps = {"steps": [{"weight": 20, "for": "10s"}]}
+    world.kubectl_apply(spec("1.1.0", rollout={**steps, **rollout}))
+    await world.wait(5)
+
+
+def pauses(world: World) -> list[str]:
+    return [message for reason, message in world.events if reason == "Paused"]
+
+
+async def test_a_breach_that_only_pauses_is_told_once(world: World) -> None:
+    await tried(world, onRegression="Pause")
+    world.say("Regressed", objectives=BAD)
+    for _ in range(3):
+        world.restart()
+        await world.wait(60)
+    assert world.condition("Paused") == ("True", "Regressed")
+    (told,) = pauses(world)
+    assert told.startswith("run-2 is paused: an objective is broken, and rollout.onRegression is Pause: errors: 50%")
+
+
+async def test_a_verdict_that_does_not_come_is_told_once(world: World) -> None:
+    await tried(world, onUndecided={"after": "30s"})
+    for state in ("Undecided", "NoTraffic", "Undecided"):
+        world.say(state, message="not yet")
+        await world.wait(60)
+    assert pauses(world) == ["run-2 is paused: not yet"]
+    assert world.condition("Paused") == ("True", "Undecided")
+
+
+async def test_a_breach_in_the_watch_window_that_is_left_to_people_is_told_and_stays_in_sight(world: World) -> None:
+    await tried(world, watch={"for": "10m", "onBreach": "Pause"})
+    world.say("Healthy", objectives=(ObjectiveReading("errors", "Healthy", "1%", sufficient=True),))
+    await world.wait(30)
+    world.say("Regressed", objectives=BAD)
+    await world.wait(60)
+    stable = world.status().stable
+    assert stable is not None
+    assert (stable.version, world.condition("Paused")) == ("1.1.0", ("True", "Regressed"))
+    (told,) = pauses(world)
+    assert told.startswith("the watch window of 1.1.0 is paused: an objective is broken, and rollout.watch.onBreach")
+    await world.wait(600)
+    assert ("WatchEnded", "the watch window of 1.1.0 ended") in world.events
+    assert world.condition("Paused") is None
+
+
+async def test_numbers_that_move_while_a_verdict_is_waited_for_are_written_each_half_minute(world: World) -> None:
+    await tried(world, onUndecided={"after": "1m"})
+    await world.live(120)
+    before = len(world.writes)
+    for number in range(60):
+        world.say("Undecided", message=f"errors: not enough evidence yet, {number} requests")
+        await world.live(5)
+    written = sum(write[0] == "status" for write in world.writes[before:])
+    assert 9 <= written <= 11, "300 s"

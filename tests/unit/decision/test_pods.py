@@ -122,6 +122,8 @@ def test_a_pod_without_a_node_says_why_and_has_no_schedule_time():
         (container(restarts=2, state={"running": {}}, last={"terminated": FAILED}), 2),
         (container(restarts=4, state={"running": {}}, last={"terminated": {"exitCode": 0}}), 0),
         (container(state={"terminated": {"exitCode": 0, "reason": "Completed"}}), 0),
+        (container(restarts=1, state={"running": {}}, last={"terminated": {"exitCode": 255, "reason": "Unknown"}}), 0),
+        (container(state={"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}}), 0),
     ],
 )
 def test_only_failures_are_counted(status, crashes):
@@ -137,6 +139,7 @@ def test_crashes_of_all_containers_add_up():
     [
         pod(looping(3, FAILED), reason="Evicted", phase="Failed"),
         pod(looping(3, FAILED), reason="NodeLost"),
+        pod(reason="UnexpectedAdmissionError", phase="Failed", conditions=()),
         pod(looping(3, FAILED), meta={"deletionTimestamp": "2026-01-31T12:00:00Z"}),
         pod(looping(3, FAILED), conditions=[SCHEDULED, {"type": "DisruptionTarget", "status": "True"}]),
     ],
