@@ -4,9 +4,9 @@ import asyncio
 from datetime import UTC, datetime
 
 from tests import stories
-from tests.e2e import providers
+from tests.e2e import surroundings
 from tests.e2e.harness import STARTED, idle_model
-from tests.e2e.release import install
+from tests.e2e.release import install, remember
 
 
 async def prepare() -> None:
@@ -15,7 +15,8 @@ async def prepare() -> None:
     STARTED.write_text(datetime.now(UTC).isoformat(), encoding="utf-8")
     for story in stories.RECORDED.glob("tests-e2e-*"):
         story.unlink()  # told by another build
-    await install(await providers.make())
+    await remember(await surroundings.make())
+    await install()
     await idle_model()
 
 

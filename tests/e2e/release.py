@@ -16,6 +16,7 @@ from tests.e2e.programs import environment, kubectl, run
 OPERATOR = "fairway-system"
 PROXY = "system:serviceaccount:argocd:argocd-server"
 """Speaks for others: the account that the approvals policy trusts in the tests."""
+NOTE = "fairway-e2e-values"
 
 
 @contextlib.contextmanager
@@ -26,13 +27,8 @@ def lock() -> Iterator[None]:
         yield
 
 
-async def helm_install(*more: str, providers: list[dict[str, Any]] | None = None) -> None:
-    """Install or upgrade the release with the chart; ``more`` values win over those of the tests.
-
-    ``providers`` are the metrics providers beside the default one; without them those of the release stay.
-    """
-    if providers is None:
-        providers = await _known_providers()
+async def helm_install(*more: str) -> None:
+    """Install or upgrade the release with the chart; ``more`` values win over those of the tests."""
     prometheus = environment()["FAIRWAY_PROMETHEUS_CLUSTER_URL"]
     values = (
         "image.repository=localhost/fairway,image.tag=dev",
@@ -44,21 +40,27 @@ async def helm_install(*more: str, providers: list[dict[str, Any]] | None = None
     sets = [word for value in values for word in ("--set", value)]
     await run(
         "helm", "upgrade", "--install", "fairway", "charts/fairway", "--namespace", OPERATOR, "--create-namespace",
-        *sets, "--set-json", f"metrics.providers={json.dumps(providers)}", "--wait", "--timeout", "240s", seconds=300.0,
+        "--values", "-", *sets, "--wait", "--timeout", "240s", stdin=await _surroundings(), seconds=300.0,
     )  # fmt: skip
 
 
-async def _known_providers() -> list[dict[str, Any]]:
-    shown = await run("helm", "get", "values", "fairway", "--namespace", OPERATOR, "-o", "json", check=False)
-    values = json.loads(shown) if shown.startswith("{") else {}
-    return list(values.get("metrics", {}).get("providers", ()))
+async def remember(values: dict[str, Any]) -> None:
+    """Note what else every installation of the tests has: in the cluster, which alone knows what stands in it."""
+    data = {"values.json": json.dumps(values)}
+    noted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NOTE, "namespace": OPERATOR}, "data": data}
+    await kubectl("apply", "-f", "-", stdin=json.dumps(noted))
 
 
-async def install(providers: list[dict[str, Any]] | None = None) -> None:
+async def _surroundings() -> str:
+    note = await kubectl("-n", OPERATOR, "get", "configmap", NOTE, "--ignore-not-found", "-o", "json")
+    return str(json.loads(note)["data"]["values.json"]) if note else "{}"
+
+
+async def install() -> None:
     """Install the operator the way an admin does: with the chart, as pods, with its own rights."""
     if os.environ.get("FAIRWAY_INSTALLED"):
         return  # `make e2e` has done it before it started several processes
-    await helm_install(providers=providers)
+    await helm_install()
     # The tag of a development image stays the same: pods of an older build must go.
     await kubectl("-n", OPERATOR, "rollout", "restart", "deployment/fairway")
     await kubectl("-n", OPERATOR, "rollout", "status", "deployment/fairway", "--timeout=240s")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e import providers
+from tests.e2e import surroundings
 from tests.e2e.harness import Namespace, condition, serves, taken_away
 from tests.e2e.loading import plan
 from tests.e2e.programs import kubectl
@@ -34,7 +34,7 @@ WELL = ("Undecided", "Healthy")
 async def fault(word: str, provider: str) -> None:
     """Break a provider in this way, or mend it with ``none``."""
     code = f"open('/tmp/fault', 'w').write({word!r})"
-    await kubectl("-n", providers.PLACE, "exec", "proxies", "-c", provider, "--", "python3", "-c", code)
+    await kubectl("-n", surroundings.PLACE, "exec", surroundings.PLACE, "-c", provider, "--", "python3", "-c", code)
 
 
 def routed(ns: Namespace, version: str, *objectives: dict[str, Any], host: str = "", **more: Any) -> dict[str, Any]:
@@ -120,7 +120,7 @@ async def test_s29_others_keep_their_pace_and_the_held_run_goes_on_afterwards(ns
 
 async def test_s23_a_query_of_ones_own_rolls_back(ns: Namespace) -> None:
     """Given an objective in PromQL, when 1.1.0 breaks it, then it is out, and the number stands in the status."""
-    own = {"name": "share", "query": providers.SHARE, "below": "0.1", "provider": "free"}
+    own = {"name": "share", "query": surroundings.SHARE, "below": "0.1", "provider": "free"}
     await ns.apply(routed(ns, "1.0.0", own))
     await ns.healthy("1.0.0")
     await ns.answers()

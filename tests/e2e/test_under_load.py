@@ -11,7 +11,7 @@ from tests.e2e.harness import Namespace, condition, epoch, serves
 from tests.e2e.loading import plan, sample
 from tests.e2e.programs import kubectl
 from tests.e2e.release import OPERATOR
-from tests.e2e.specs import model
+from tests.e2e.specs import ONE, model
 from tests.load.generator import Load
 
 pytestmark = pytest.mark.e2e
@@ -115,6 +115,20 @@ async def test_s24_a_breach_in_the_watch_window_returns_at_once(ns: Namespace) -
     assert result.losses == []
     assert condition(status, "UpToDate") == ("False", "Regressed")
     assert status["history"][0]["outcome"] == "RolledBack"
+
+
+@loaded
+async def test_a_crash_in_the_watch_window_returns_at_once(ns: Namespace) -> None:
+    """Given a promotion without steps, when the new version's pod crashes under load, then the warm one is back."""
+    watched = {**ONE, "rollout": {"steps": [], "watch": {"for": "10m"}}}
+    await up(ns, **watched)
+    async with ns.load(20) as load:
+        await ns.apply(routed(ns, "1.1.0", env={"FAULT_CRASH": "request:200"}, **watched))
+        await ns.until("promoted", lambda s: serves(s) == "1.1.0")
+        status = await ns.until("back", lambda s: serves(s) == "1.0.0" and s["phase"] == "RolledBack")
+        await load.stop()
+    assert condition(status, "UpToDate") == ("False", "Crashed")
+    await ns.answers()
 
 
 @loaded

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.harness import Manifest, Namespace, condition, serves
 from tests.e2e.programs import kubectl
-from tests.e2e.specs import standin
+from tests.e2e.specs import ONE, standin
 
 pytestmark = pytest.mark.e2e
 
@@ -165,6 +165,28 @@ async def test_s50_metrics_that_cannot_be_seen_are_said_before_any_canary(ns: Na
     status = await ns.until("NoData", lambda s: condition(s, "MetricsReady") == ("False", "NoData"))
     assert "no_such_requests_total" in json.dumps(status["conditions"])
     assert serves(status) == "1.0.0"
+
+
+async def test_pods_that_the_namespace_refuses_are_waited_for_and_say_why(ns: Namespace) -> None:
+    """Given Pod Security, then a quota that is full, then both are named; with a user, and with room, it goes on."""
+    await kubectl("label", "namespace", ns.name, "pod-security.kubernetes.io/enforce=restricted")
+    await ns.apply(standin("1.0.0", **ONE))
+    await ns.until("its words", lambda s: 'violates PodSecurity "restricted' in s.get("message", ""))
+
+    def named(version: str, **more: Any) -> dict[str, Any]:
+        made = standin(version, **ONE, **more)
+        return {**made, "runtime": {**made["runtime"], "securityContext": {"runAsNonRoot": True, "runAsUser": 65532}}}
+
+    await ns.apply(named("1.0.0"))
+    await ns.healthy("1.0.0")
+    await kubectl("-n", ns.name, "create", "quota", "one", "--hard=pods=1")
+    await ns.apply(named("1.1.0", rollout={"steps": [], "watch": {"for": "0s"}, "deadlines": {"schedule": "5s"}}))
+    status = await ns.until("it waits", lambda s: condition(s, "Paused") == ("True", "PodsRefused"))
+    assert "quota" in status["message"]
+    assert serves(status) == "1.0.0"
+    assert "quota" in await ns.told("Paused")
+    await kubectl("-n", ns.name, "delete", "quota", "one")
+    await ns.healthy("1.1.0")
 
 
 @pytest.mark.alone
