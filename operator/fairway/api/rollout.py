@@ -59,7 +59,11 @@ class Deadlines(Api):
     """Separate clocks for scheduling, pulling the image and loading the model."""
 
     schedule: PositiveDuration | None = Field(
-        None, description="For pods that no node takes; passing it pauses and blames nobody. Default: 15m."
+        None,
+        description=(
+            "For pods that no node takes, or that a quota or a policy refuses; passing it pauses and blames nobody. "
+            "Default: 15m."
+        ),
     )
     pull: PositiveDuration | None = Field(
         None, description="For failing pulls; an image that is missing or denied then rejects. Default: 2m."
@@ -68,7 +72,11 @@ class Deadlines(Api):
 
 
 class Watch(Api):
-    """How long the former revision stays warm after a promotion, ready to take over again."""
+    """How long the former revision stays warm after a promotion, ready to take over again.
+
+    It does so when an objective breaks, or when all pods of the new one crash. The window stays open beyond its length
+    while the new one has no ready pod.
+    """
 
     for_: Duration | None = Field(
         None, alias="for", description="Length of the window. Default: 10m with objectives, 0s without."
@@ -77,7 +85,11 @@ class Watch(Api):
         None, description="Share of the former revision's replicas that stays, at least one. Default: 100%."
     )
     on_breach: Literal["Rollback", "Pause"] | None = Field(
-        None, description="What a broken objective does in the window. Default: Rollback."
+        None,
+        description=(
+            "What a broken objective, or a crash of all pods, does in the window. Pause leaves both to people, "
+            "and the condition Paused tells of a broken objective. Default: Rollback."
+        ),
     )
 
 
@@ -94,7 +106,11 @@ class Rollout(Api):
     deadlines: Deadlines | None = None
     watch: Watch | None = None
     on_regression: Literal["Rollback", "Pause"] | None = Field(
-        None, description="What a broken objective does during the run. Default: Rollback."
+        None,
+        description=(
+            "What a broken objective does during the run. Pause holds the run, and the condition Paused and an Event "
+            "tell why. Default: Rollback."
+        ),
     )
     on_undecided: Undecided | None = None
     fast_return: Annotated[int, Field(ge=0, le=10)] | None = Field(

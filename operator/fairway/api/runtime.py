@@ -177,7 +177,7 @@ class SecurityContext(Api):
     """Under which user the model server runs. No capability, no escalation and the default seccomp profile are given.
 
     Where a namespace enforces the restricted Pod Security standard, its pods need `runAsNonRoot`. Root is not
-    representable: it is what an image without a user has.
+    representable: it is what an image without a user has. A ModelDeployment wins over its ModelRuntime, field by field.
     """
 
     run_as_non_root: bool | None = Field(

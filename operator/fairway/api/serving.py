@@ -73,7 +73,10 @@ class Credentials(Api):
     """What an https model is fetched with. The kubelet mounts it; the operator never reads it."""
 
     secret_name: ObjectName = Field(
-        description="A Secret with the key `token` (sent as a bearer token), or with `username` and `password`."
+        description=(
+            "A Secret with the key `token` (sent as a bearer token), or with `username` and `password`. "
+            "Its key `ca.crt`, beside them or alone, holds certificate authorities (PEM) to trust as well."
+        )
     )
 
 
@@ -85,7 +88,8 @@ class Model(Api):
     uri: Annotated[str, StringConstraints(max_length=1024)] | None = Field(
         None,
         description=(
-            "Where the model is: https://host/path (fetched before the server starts), "
+            "Where the model is: https://host/path (fetched before the server starts, through the proxies that "
+            "runtime.env names; a file that is no archive keeps the last part of the path as its name), "
             "oci://registry/repository:tag@sha256:... (an image volume) or pvc://claim/path (mounted read-only). "
             "Default: it is in the server's image."
         ),
