@@ -35,11 +35,16 @@ def blocks(page: Path) -> Iterator[tuple[str, str]]:
 def commands(page: Path) -> Iterator[str]:
     """Each line that is meant for a shell; continued lines belong together."""
     for language, block in blocks(page):
-        lines = block.replace("\\\n", " ").replace("<your registry>", "registry.example").splitlines()
+        lines = _chosen(block.replace("\\\n", " ")).splitlines()
         if language in SHELL:
             yield from lines
         elif language == "console":
             yield from (line.removeprefix("$ ") for line in lines if line.startswith("$ "))
+
+
+def _chosen(block: str) -> str:
+    """What a reader has to put in, put in."""
+    return block.replace("<your registry>", "registry.example").replace("<your copy>", "example")
 
 
 def inline(page: Path) -> Iterator[str]:

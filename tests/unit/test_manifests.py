@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +97,21 @@ def test_the_example_sets_the_image_everywhere_and_its_configuration_is_valid(bu
     assert container["image"] == "registry.example/fairway:0.1.0"
     assert {"name": "FETCH_IMAGE", "value": container["image"]} in container["env"]
     assert load(MANIFESTS / "example/config.yaml").prometheus is not None
+
+
+def test_a_copy_of_the_example_can_be_for_some_namespaces(build: Build, tmp_path: Path) -> None:
+    """As docs/install.md says: another folder to build upon, and its namespace in the configuration."""
+    for folder in ("base", "namespaced", "example"):
+        shutil.copytree(MANIFESTS / folder, tmp_path / folder)
+    overlay, config = tmp_path / "example/kustomization.yaml", tmp_path / "example/config.yaml"
+    overlay.write_text(overlay.read_text().replace("../base", "../namespaced"))
+    config.write_text(config.read_text() + "namespaces: [ml]\n")
+    example, namespaced = build(str(tmp_path / "example")), build("namespaced")
+    assert unhashed(example).keys() == unhashed(namespaced).keys()
+    (deployment,) = (each for each in example if each["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.example/fairway:0.1.0"
+    assert load(config).namespaces == load(MANIFESTS / "namespaced/config.yaml").namespaces
 
 
 @pytest.mark.parametrize("folder", ["base", "namespaced"])
