@@ -50,7 +50,7 @@ class Cluster(Protocol):
     """Writes to the API server. Every method returns the stored object and raises ClusterError."""
 
     async def create(self, manifest: Manifest) -> Manifest:
-        """Create a child; fails with AlreadyExists rather than adopt a stranger."""
+        """Create a child, or return our own that is there as it is; fails with NameTaken for a stranger's."""
         ...
 
     async def apply(self, manifest: Manifest, live: Manifest) -> Manifest:

@@ -254,6 +254,24 @@ async def test_what_we_created_becomes_ours_by_apply_but_never_the_replicas(clus
     assert server.seen[3:] == [("PATCH", f"{APPS}/churn-a")]
 
 
+async def test_what_a_create_has_found_becomes_ours_by_apply_too(cluster, server):
+    """Given a child of ours that no watch has shown, when it is applied, then the fields of its creation are known."""
+    found = live(resourceVersion="7", managedFields=[entry("fairway", "Update", {}), entry("kubectl", "Update", {})])
+    del found["metadata"]["created-fields"]
+    server.answers(failure(409, "AlreadyExists"), document(found), document(found), stored(), stored())
+    await cluster.apply(manifest(), await cluster.create(manifest()))
+    assert [method for method, _ in server.seen] == ["POST", "GET", "GET", "PATCH", "PATCH"]
+    content_types = [call.headers["Content-Type"].split("/")[1] for call in server.calls[3:]]
+    assert content_types == ["json-patch+json", "apply-patch+yaml"]
+
+
+async def test_what_others_created_needs_no_hand_over(cluster, server):
+    found = live(resourceVersion="7", managedFields=[entry("fairway", "Apply", {}), entry("kubectl", "Update", {})])
+    del found["metadata"]["created-fields"]
+    await cluster.apply(manifest(), found)
+    assert server.call.headers["Content-Type"] == "application/apply-patch+yaml"
+
+
 async def test_nothing_is_applied_when_the_hand_over_meets_another_writer(cluster, server):
     found = live(resourceVersion="7", managedFields=[entry("fairway", "Update", {})])
     server.answers(document(found), failure(409, "Conflict"))

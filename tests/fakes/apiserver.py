@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from fairway.core import names
 from fairway.engine.store import MemoryStore
 from fairway.ports import ClusterError, Manifest
 
@@ -140,6 +141,12 @@ class ApiServer:
         meta = {**deployment["metadata"], "generation": deployment["metadata"].get("generation", 1) + 1}
         return self._keep({**deployment, "metadata": meta, "spec": {**deployment["spec"], "replicas": replicas}})
 
+    def relabel(self, kind: str, name: str, label: str, value: str) -> None:
+        """Somebody changes a label."""
+        known = self.objects[kind, name]
+        labels = {**known["metadata"].get("labels", {}), label: value}
+        self._keep({**known, "metadata": {**known["metadata"], "labels": labels}})
+
     def remove(self, kind: str, name: str) -> None:
         """Somebody deletes an object; what it owns goes with it."""
         gone = self.objects.get((kind, name))
@@ -153,7 +160,7 @@ class ApiServer:
     def deliver(self) -> None:
         """Let the operator's watches see everything."""
         for verb, manifest in self._undelivered:
-            self.store.drop(manifest) if verb == "drop" else self.store.put(manifest)
+            self.store.lose(manifest) if verb == "drop" else self.store.put(manifest)
             self.news = True
         self._undelivered.clear()
 
@@ -198,22 +205,40 @@ class ApiServer:
         return due
 
     def _keep(self, manifest: Manifest) -> Manifest:
-        stored = {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": str(next(self._versions))}}
+        stored, before = self._now(manifest), self.objects.get(_name(manifest))
         self.objects[_name(stored)] = stored
         if stored["kind"] == "ModelDeployment":
             for witness in self.witnesses:
                 witness(self.number, stored)
-        self._show("put", stored)
+        if watched(stored):
+            self._show("put", stored)
+        elif before and watched(before):  # to a watch by labels, what has lost them is gone
+            self._show("drop", {**before, "metadata": {**before["metadata"], "resourceVersion": _version(stored)}})
         return stored
+
+    def _now(self, manifest: Manifest) -> Manifest:
+        return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": str(next(self._versions))}}
 
     def _forget(self, manifest: Manifest) -> None:
         self.objects.pop(_name(manifest), None)
-        self._show("drop", manifest)
+        if watched(manifest):
+            self._show("drop", self._now(manifest))
 
     def _show(self, verb: str, manifest: Manifest) -> None:
         self._undelivered.append((verb, manifest))
         if not self.lag:
             self.deliver()
+
+
+def watched(manifest: Manifest) -> bool:
+    """Whether the operator's lists and watches tell of it: of children, those with its label."""
+    if manifest["kind"] in ("ModelDeployment", "ModelRuntime", "Gateway"):
+        return True
+    return manifest["metadata"].get("labels", {}).get(names.MANAGED_BY) == names.MANAGER
+
+
+def _version(manifest: Manifest) -> str:
+    return str(manifest["metadata"]["resourceVersion"])
 
 
 def _name(manifest: Manifest) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from fairway.engine.gather import Defaults
 from fairway.engine.reconciler import Reconciler
 from fairway.engine.store import MemoryStore
 from fairway.ports import ClusterError, Manifest
-from tests.fakes.apiserver import EPOCH, NAMESPACE, Fault, Killed, Write
+from tests.fakes.apiserver import EPOCH, NAMESPACE, Fault, Killed, Write, watched
 from tests.fakes.behaviour import Behaviour, pod_status
 from tests.fakes.controllers import Controllers
 
@@ -111,7 +111,7 @@ class World(Controllers):
             ),
             stuck=self.stuck,
         )
-        for manifest in self.objects.values():
+        for manifest in filter(watched, self.objects.values()):
             self.store.put(manifest)
         self.news = True
 

@@ -60,6 +60,53 @@ def test_a_late_deletion_does_not_take_a_successor_of_the_same_name(store):
     assert [child["metadata"]["uid"] for child in store.children("m1")] == ["new"]
 
 
+def test_what_was_deleted_stays_gone_however_late_word_of_its_life_comes(store):
+    store.put(pod(version=5))
+    store.lose(pod(version=8))
+    for late in (5, 7):
+        store.put(pod(version=late))
+    assert store.children("m1") == []
+
+
+def test_what_only_lost_our_label_is_known_again_as_soon_as_it_is_seen(store):
+    store.put(pod(version=5))
+    store.lose(pod(version=8))
+    store.put(pod(version=8))
+    store.put(pod(version=9))
+    assert [version_of(child) for child in store.children("m1")] == [9]
+
+
+def test_word_of_a_lost_label_that_comes_after_its_return_is_old(store):
+    store.put(pod(version=9))
+    store.lose(pod(version=8))
+    assert [version_of(child) for child in store.children("m1")] == [9]
+
+
+def test_what_a_list_misses_is_known_again_by_a_change_and_not_by_an_old_word(store):
+    store.put(pod(version=5))
+    assert store.replace("Pod", [])
+    store.put(pod(version=5))
+    assert store.children("m1") == []
+    store.put(pod(version=6))
+    assert [version_of(child) for child in store.children("m1")] == [6]
+
+
+def test_what_we_deleted_ourselves_never_comes_back(store):
+    store.put(pod(version=5))
+    store.drop(pod(version=5))
+    store.lose(pod(version=7))
+    store.put(pod(version=9))
+    assert store.children("m1") == []
+
+
+def test_a_deletion_without_a_version_is_for_good(store):
+    gone = pod()
+    del gone["metadata"]["resourceVersion"]
+    store.lose(gone)
+    store.put(pod(version=9))
+    assert store.children("m1") == []
+
+
 def test_a_model_created_again_inherits_no_children(store):
     store.put(pod())
     store.drop(model())

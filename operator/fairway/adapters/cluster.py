@@ -69,7 +69,7 @@ class KubernetesCluster:
         self._called = called
 
     async def create(self, manifest: Manifest) -> Manifest:
-        """Create a child. A stranger of the same name is an error; our own from before a crash is returned."""
+        """Create a child. A stranger of the same name is an error; our own that is there is returned as it is."""
         url = collection(manifest)
         try:
             return await self._write("POST", url, manifest, query={"fieldManager": names.MANAGER})
@@ -85,7 +85,7 @@ class KubernetesCluster:
     async def apply(self, manifest: Manifest, live: Manifest) -> Manifest:
         """Server-side apply of our fields over the object that is there."""
         url = item(manifest)
-        if live["metadata"].get("created-fields"):
+        if _has_created(live):
             await self._own_by_apply(url, live)
         query = {"fieldManager": names.MANAGER, "force": "true"}
         # With the UID an object that has vanished meanwhile is a conflict, not created half.
@@ -252,6 +252,13 @@ def _as_apply(entry: dict[str, Any]) -> dict[str, Any]:
     if "f:spec" in fields:
         fields["f:spec"] = {name: value for name, value in fields["f:spec"].items() if name != "f:replicas"}
     return {**entry, "operation": "Apply", "fieldsV1": fields}
+
+
+def _has_created(live: Manifest) -> bool:
+    """Whether fields are owned by our create: as the store remembers it, or as the API server has told."""
+    meta = live["metadata"]
+    told = any(_created(entry) for entry in meta.get("managedFields", ()))
+    return bool(meta.get("created-fields", told))
 
 
 def _created(entry: dict[str, Any]) -> bool:

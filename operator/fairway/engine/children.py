@@ -33,7 +33,7 @@ async def apply_children(
         name = _name(child.manifest)
         kept.add(name)
         try:
-            await _bring(cluster, store, child, live.get(name))
+            await _bring(cluster, store, child, live)
         except ClusterError as error:
             if error.ending:
                 return [error]  # what is left goes with the namespace
@@ -66,18 +66,43 @@ def _routes(manifest: Manifest) -> bool:
     return kind == "HTTPRoute" or (kind == "Service" and names.REVISION not in labels)
 
 
-async def _bring(cluster: Cluster, store: Store, child: Child, live: Manifest | None) -> None:
-    manifest = child.manifest
+async def _bring(cluster: Cluster, store: Store, child: Child, live: dict[tuple[str, str], Manifest]) -> None:
+    manifest, name = child.manifest, _name(child.manifest)
     mark = digest(manifest)
     meta = manifest["metadata"]
     marked = {**manifest, "metadata": {**meta, "annotations": {**meta.get("annotations", {}), names.APPLIED: mark}}}
-    if live is None:
-        if child.initial_replicas is not None:
-            marked = {**marked, "spec": {**marked["spec"], "replicas": child.initial_replicas}}
-        store.put(await cluster.create(marked))
-        return
+    if name not in live:
+        live[name] = await _create(cluster, store, child, marked)
+    await _straighten(cluster, store, child, live[name], marked)
+
+
+async def _create(cluster: Cluster, store: Store, child: Child, marked: Manifest) -> Manifest:
+    """Return the new object, or our own that was there: from before a crash, or out of sight without its label."""
+    if child.initial_replicas is not None:
+        marked = {**marked, "spec": {**marked["spec"], "replicas": child.initial_replicas}}
+    made = await cluster.create(marked)
+    if made["kind"] == "ControllerRevision" and _is_hidden(made, marked):
+        # No list and no watch of ours finds it, so that the next operator would not know what the revision is. There
+        # is no right to patch one, as what it says must never change: the same is made anew.
+        await cluster.delete(made)
+        same = {**marked["metadata"], "annotations": made["metadata"].get("annotations", {})}
+        made = await cluster.create({**marked, "metadata": same, "data": made["data"]})
+    store.put(made)
+    return made
+
+
+def _is_hidden(found: Manifest, wanted: Manifest) -> bool:
+    """Whether somebody has changed a label by which we find it. What is being deleted is left to go."""
+    labels = found["metadata"].get("labels", {})
+    bent = any(labels.get(each) != wanted["metadata"]["labels"][each] for each in (names.MANAGED_BY, names.OWNER))
+    return bent and not found["metadata"].get("deletionTimestamp")
+
+
+async def _straighten(cluster: Cluster, store: Store, child: Child, live: Manifest, marked: Manifest) -> None:
+    manifest = child.manifest
     if manifest["kind"] == "ControllerRevision":
         return  # immutable: what a revision is never changes
+    mark = marked["metadata"]["annotations"][names.APPLIED]
     if live["metadata"].get("annotations", {}).get(names.APPLIED) != mark or not says(live, manifest):
         live = await cluster.apply(marked, live)
         store.put(live)

@@ -86,13 +86,13 @@ class Runtime:
     def seen(self, type_: str | None, manifest: Manifest) -> None:
         """Take one watch event into the store and ask for a pass over its owner."""
         if manifest["kind"] in ("ModelRuntime", "Gateway"):
-            self._store.drop(manifest) if type_ == "DELETED" else self._store.put(manifest)
+            self._store.lose(manifest) if type_ == "DELETED" else self._store.put(manifest)
             for model in self._store.models():
                 self._queue.add(model)
             return
         key = self._store.owner(manifest)
         if type_ == "DELETED":
-            self._store.drop(manifest)
+            self._store.lose(manifest)
         else:
             self._store.put(manifest)
             key = self._store.owner(manifest)

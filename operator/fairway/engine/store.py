@@ -1,5 +1,6 @@
 """What the watches have seen, by owner. Small on purpose: only what decisions read is kept."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -23,7 +24,8 @@ class MemoryStore:
         self._gateways: dict[Key, Manifest] = {}
         self._children: dict[str, dict[_Name, Manifest]] = {}
         self._owners: dict[str, Key] = {}
-        self._gone: dict[str, None] = {}
+        self._gone: dict[str, float] = {}
+        """By UID the version from which on an object is alive all the same."""
         self._fresh: dict[str, int] = {}
         self._absent: set[str] = set()
         self._clock = 0
@@ -67,11 +69,12 @@ class MemoryStore:
         return self._owners.get(_owner_uid(manifest) or "")
 
     def put(self, manifest: Manifest) -> None:
-        """Remember an object unless a newer one is known."""
+        """Remember an object unless a newer one is known, or it is gone."""
         slim = _slim(manifest)
         shelf, name = self._shelf(slim)
-        if shelf is None or _uid(slim) in self._gone:
+        if shelf is None or _version(slim) < self._gone.get(_uid(slim), -1):
             return
+        self._gone.pop(_uid(slim), None)
         known = shelf.get(name)
         if known is not None and _version(known) > _version(slim):
             return
@@ -82,17 +85,33 @@ class MemoryStore:
             self._owners[_uid(slim)] = _key(slim)
 
     def drop(self, manifest: Manifest) -> None:
-        """Forget an object for good: a UID never comes back. A successor of the same name stays."""
+        """Forget an object for good: its UID never comes back. A successor of the same name stays."""
+        self._forget(manifest, math.inf)
+
+    def lose(self, manifest: Manifest) -> None:
+        """Forget an object that a watch says is gone, which it also says of one that has lost our label.
+
+        Both carry the version of that moment. One that is deleted never has a later one; one that has lost its label
+        is known again as soon as it is seen as it then was, or newer.
+        """
+        told = _version(manifest)
         shelf, name = self._shelf(manifest)
-        self._gone[_uid(manifest)] = None
-        self._fresh.pop(_uid(manifest), None)
+        known = shelf.get(name) if shelf else None
+        if known is None or _uid(known) != _uid(manifest) or _version(known) <= told:
+            self._forget(manifest, told or math.inf)
+
+    def _forget(self, manifest: Manifest, alive_from: float) -> None:
+        shelf, name = self._shelf(manifest)
+        uid = _uid(manifest)
+        self._gone[uid] = max(alive_from, self._gone.get(uid, 0))
+        self._fresh.pop(uid, None)
         while len(self._gone) > MOST_GONE:
             del self._gone[next(iter(self._gone))]
-        if shelf is None or name not in shelf or _uid(shelf[name]) != _uid(manifest):
+        if shelf is None or name not in shelf or _uid(shelf[name]) != uid:
             return
         del shelf[name]
         if manifest["kind"] == MODEL:
-            self._owners.pop(_uid(manifest), None)
+            self._owners.pop(uid, None)
         self._children = {uid: shelf for uid, shelf in self._children.items() if shelf}
 
     def mark(self) -> int:
@@ -114,7 +133,7 @@ class MemoryStore:
             and self._fresh.get(_uid(m), 0) <= known_by
         ]
         for manifest in gone:
-            self.drop(manifest)
+            self._forget(manifest, _version(manifest) + 1)  # a change that took our label has made it newer
         for manifest in fresh:
             self.put(manifest)
         return gone
