@@ -9,7 +9,8 @@ import pytest
 from fairway.adapters.logs import JsonFormatter
 from fairway.core.rollout.situation import Policy
 from fairway.core.verdict import ObjectiveReading
-from tests.fakes.world import World
+from fairway.ports import ClusterError
+from tests.fakes.world import Fault, World
 
 BAD = (
     ObjectiveReading("errors", "Regressed", "1%", value="50%", stable_value="0.1%", requests=40, log10_evidence=9.1),
@@ -235,3 +236,95 @@ async def test_numbers_that_move_while_a_verdict_is_waited_for_are_written_each_
         await world.live(5)
     written = sum(write[0] == "status" for write in world.writes[before:])
     assert 9 <= written <= 11, "300 s"
+
+
+# --- a status that is stored although its answer was lost ----------------------------------------------------------
+
+LOST = [
+    # The client tries again by itself, and its second try meets the first one.
+    ClusterError(409, "Conflict", "the object has been modified"),
+    ClusterError(0, "Unreachable", "no answer"),
+    ClusterError(504, "Timeout", "the load balancer has waited long enough"),
+]
+
+
+async def canary(world: World) -> int:
+    """Given a canary; returns how much was told until now."""
+    world.kubectl_apply(spec("1.0.0"))
+    await world.live(10)
+    world.kubectl_apply(spec("1.1.0"))
+    await world.live(5)
+    assert world.reasons()[-1] == "WeightChanged"
+    return len(world.events)
+
+
+@pytest.mark.parametrize("error", LOST, ids=lambda error: error.reason)
+async def test_what_was_decided_is_told_once_although_the_answer_was_lost(
+    world: World, caplog: pytest.LogCaptureFixture, error: ClusterError
+) -> None:
+    """Given that a rollback is stored and the answer lost, then its Event and its line are there all the same."""
+    told = await canary(world)
+    caplog.set_level(logging.INFO, logger="fairway.audit")
+    caplog.clear()
+    world.faults.append(Fault("refuse-after", error=error))
+    world.say("Regressed", objectives=BAD)
+    await world.live(60)
+    assert error in world.errors
+    assert world.reasons()[told:] == ["RolledBack"]
+    (line,) = lines(caplog)
+    assert (line["reason"], line["level"]) == ("RolledBack", "warning")
+
+
+async def test_what_was_stored_is_told_once_after_an_outage_of_many_tries(world: World) -> None:
+    """Given an outage that begins after the status was stored, when the view comes back late, then it is told once."""
+    told = await canary(world)
+    world.lag = True
+    lost = ClusterError(0, "Unreachable", "no answer")
+    world.faults = [Fault("refuse-after", error=lost), *(Fault("refuse", skip, lost) for skip in (1, 2, 3))]
+    world.say("Regressed", objectives=BAD)
+    for _ in range(6):  # the last two meet what the first has stored
+        world.time += 1
+        await world.once()
+    assert [error.status for error in world.errors] == [0, 0, 0, 0, 409, 409]
+    assert world.reasons()[told:] == []
+    world.deliver()
+    world.lag = False
+    await world.live(60)
+    assert world.reasons()[told:] == ["RolledBack"]
+
+
+async def test_a_decision_that_was_not_stored_is_not_told(world: World) -> None:
+    """Given a rollback that meets a user's edit, then only the decision that is stored is told, and once."""
+    told = await canary(world)
+    world.lag = True
+    world.annotate("team", "risk")
+    world.say("Regressed", objectives=BAD)
+    await world.once()
+    assert [error.status for error in world.errors] == [409]
+    world.deliver()
+    world.lag = False
+    await world.live(60)
+    assert world.reasons()[told:] == ["RolledBack"]
+
+
+async def test_a_refused_spec_is_told_once_although_the_answer_was_lost(world: World) -> None:
+    """Given a spec that cannot be read, when the status that says so loses its answer, then it is told all the same."""
+    told = await canary(world)
+    heard: list[str | None] = []
+    world.stuck = lambda _key, _status, event: heard.append(event and event.reason)
+    world.restart()
+    world.faults.append(Fault("refuse-after", error=LOST[1]))
+    world.kubectl_apply({**spec("1.2.0"), "model": {"version": "not a version"}})
+    await world.live(60)
+    assert world.reasons()[told:] == ["InvalidSpec"]
+    assert [reason for reason in heard if reason] == ["InvalidSpec"]
+
+
+async def test_what_was_not_stored_and_is_decided_again_in_the_same_words_is_told_once(world: World) -> None:
+    """Given a try that was refused, when the same status is stored at the next one, then it is told once."""
+    world.faults.append(Fault("refuse", error=LOST[1]))
+    world.kubectl_apply(spec("not a version"))
+    await world.once()
+    await world.once()
+    await world.once()
+    assert world.reasons() == ["InvalidSpec"]

@@ -22,6 +22,7 @@ from fairway.engine.audit import audit, audit_event
 from fairway.engine.children import apply_children
 from fairway.engine.gather import Defaults, Gathered, Gatherer
 from fairway.engine.preflight import Preflight
+from fairway.engine.untold import Tell, Untold
 from fairway.ports import Clock, Cluster, ClusterError, Manifest, Recorder, Store
 
 
@@ -50,6 +51,7 @@ class Reconciler:
         self._gatherer = Gatherer(store, analysis, clock, defaults)
         self._providers = defaults.providers
         self._preflight = Preflight(analysis, defaults.providers)
+        self._untold = Untold()
         self._decided = decided
         self._stuck = stuck
         self._gone = gone
@@ -65,6 +67,7 @@ class Reconciler:
         if model is None or model["metadata"].get("deletionTimestamp") or key in self._ending:
             self._forget(key)
             return None
+        self._untold.tell(key, model)
         status = Status.model_validate(model.get("status") or {})
         try:
             gathered = self._gatherer.gather(model, status, self._blocked.get(key), go_on=True)
@@ -78,6 +81,7 @@ class Reconciler:
         self._analysis.forget(key)
         self._preflight.forget(key)
         self._gatherer.forget(key)
+        self._untold.forget(key)
         self._blocked.pop(key, None)
         self._gone(key)
 
@@ -85,10 +89,13 @@ class Reconciler:
         model, owner = gathered.model, gathered.owner
         situation = replace(gathered.situation, preflight=self._preflight.reading(key, gathered.situation))
         decision = decide(situation, owner_uid=owner.uid)
-        stored = await self._record(model, decision.status)
+
+        def tell(stored: Manifest) -> None:
+            audit(model, situation, decision)
+            self._tell(key, stored, situation, decision)
+
+        await self._record(key, model, decision.status, tell)
         self._preflight.told(key)
-        audit(model, situation, decision)
-        self._tell(key, stored, situation, decision)
         records, alerting = situation.observed.records, gathered.alerting
         wanted = desired(owner, situation.spec, decision.status, records, gathered.routing)
         wanted += alerts(owner, situation.spec, decision.status, records, alerting)
@@ -114,17 +121,24 @@ class Reconciler:
         if _numberless(words) != _numberless(self._blocked.get(key, "")):
             self._blocked[key] = words
 
-    async def _record(self, model: Manifest, status: Status) -> Manifest:
-        """Write the status if it says anything new; return what is stored.
+    async def _record(self, key: Key, model: Manifest, status: Status, tell: Tell) -> None:
+        """Write the status if it says anything new, then tell; an answer that is lost is made up for by a later pass.
 
         A stale view fails here, before any child is touched.
         """
         dump = fit(status.model_dump(mode="json", by_alias=True, exclude_none=True))
         if dump == model.get("status"):
-            return model
-        stored = await self._cluster.write_status(model, dump)
+            tell(model)
+            return
+        try:
+            stored = await self._cluster.write_status(model, dump)
+        except ClusterError:
+            # Even a conflict may be with our own first try, whose answer was lost.
+            self._untold.keep(key, model, dump, tell)
+            raise
+        self._untold.forget(key)
         self._store.put(stored)
-        return stored
+        tell(stored)
 
     def _tell(self, key: Key, model: Manifest, situation: Situation, decision: Decision) -> None:
         for event in decision.events:
@@ -150,12 +164,15 @@ class Reconciler:
         generation = model["metadata"].get("generation", 0)
         told = refused(status, generation=generation, reason=reason, message=message, now=self._clock.now())
         known = {(c.type, c.reason, c.message) for c in status.conditions}
-        stored = await self._record(model, told)
         event = None if ("Stalled", reason, message) in known else Event(reason, message, warning=True)
-        if event:
-            audit_event(stored, event)
-            self._event(stored, event)
-        self._stuck(key, told, event)
+
+        def tell(stored: Manifest) -> None:
+            if event:
+                audit_event(stored, event)
+                self._event(stored, event)
+            self._stuck(key, told, event)
+
+        await self._record(key, model, told, tell)
 
 
 def _why(error: ValidationError | Unresolved) -> tuple[str, str]:
