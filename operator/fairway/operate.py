@@ -130,7 +130,7 @@ async def _lead(parts: Parts) -> None:
         await watch.run(_resources(settings), runtime.seen, settings.namespaces, settings.pod_name)
 
     # Kopf ends every task that was started after it: it comes last, and only when all the rest runs.
-    jobs = [parts.elector.renew, analysis.run, runtime.sweep, *[runtime.work] * settings.workers]
+    jobs = [parts.elector.renew, analysis.run, runtime.sweep, runtime.follow, *[runtime.work] * settings.workers]
     await supervise([*jobs, watching])
 
 

@@ -11,10 +11,14 @@ from kopf._cogs.configs.configuration import OperatorSettings
 from kopf._cogs.structs.references import Resource
 
 from fairway.adapters import watch
+from fairway.engine import runtime as engine
 from fairway.engine.runtime import KINDS, kinds
+from fairway.engine.store import MemoryStore
+from fairway.engine.workqueue import WorkQueue
 from fairway.operate import _resources
 from fairway.settings import Settings
 from tests.fakes.api_server import FakeApiServer
+from tests.fakes.prometheus import Clock
 
 LABEL = "app.kubernetes.io/managed-by=fairway"
 RESOURCES = _resources(Settings(model_alerts=True))
@@ -188,7 +192,7 @@ def told_by(tmp_path, monkeypatch):
     """Run the watch against a server until it has told three events."""
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
 
-    async def run(server, namespaces=()):
+    async def run(server, namespaces=(), heard=lambda *_: None):
         path = tmp_path / "config"
         named = {"name": "x"}
         content = {
@@ -200,9 +204,12 @@ def told_by(tmp_path, monkeypatch):
         path.write_text(yaml.safe_dump(content))
         monkeypatch.setenv("KUBECONFIG", str(path))
         seen = asyncio.Queue()
-        job = asyncio.ensure_future(
-            watch.run(RESOURCES, lambda *event: seen.put_nowait(event), namespaces, "fairway-x")
-        )
+
+        def hear(*event):
+            heard(*event)
+            seen.put_nowait(event)
+
+        job = asyncio.ensure_future(watch.run(RESOURCES, hear, namespaces, "fairway-x"))
         try:
             async with asyncio.timeout(10):
                 return [await seen.get() for _ in range(3)]
@@ -235,3 +242,69 @@ async def test_in_namespaces_it_watches_those_that_exist_as_soon_as_they_are_lis
     assert NAMESPACES in asked
     assert {IN_NAMESPACE, NAMESPACES} <= watched
     assert not [path for path in watched if path == MODELS or "not-made-yet" in path]
+
+
+# --- watches that are interrupted -----------------------------------------------------------------------------------
+
+
+class Interrupted:
+    """A cluster whose watch ends: model b vanishes unseen when it does."""
+
+    def __init__(self, *, expired):
+        self.expired = expired
+        self.lists = self.watches = 0
+
+    async def answer(self, request):
+        if request.path in DISCOVERED:
+            return web.json_response(DISCOVERED[request.path])
+        ours = request.path == MODELS
+        if "watch" not in request.query:
+            self.lists += ours
+            names = [] if not ours else ["a", "b"] if self.lists == 1 else ["a"]
+            items = [model(name, number) for number, name in enumerate(names, 1)]
+            return web.json_response({"metadata": {"resourceVersion": "5"}, "items": items})
+        response = web.StreamResponse()
+        await response.prepare(request)
+        self.watches += ours
+        if ours and self.watches == 1:
+            if self.expired:
+                gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
+                await response.write(json.dumps({"type": "ERROR", "object": gone}).encode() + b"\n")
+            return response  # as after the timeout that was asked for
+        if ours and not self.expired:
+            told = {"kind": "ModelDeployment", "apiVersion": "fairway.dev/v1alpha1", **model("b", 7)}
+            await response.write(json.dumps({"type": "DELETED", "object": told}).encode() + b"\n")
+        await asyncio.get_running_loop().create_future()
+        return response
+
+
+async def test_after_its_timeout_a_watch_goes_on_and_lists_nothing(told_by):
+    """So an idle operator stays silent, and a new listing means that deletions may have been missed."""
+    interrupted = Interrupted(expired=False)
+    async with FakeApiServer([interrupted.answer]) as server:
+        told = await told_by(server)
+    assert [(type_, one["metadata"]["name"]) for type_, one in told] == [(None, "a"), (None, "b"), ("DELETED", "b")]
+    assert (interrupted.lists, interrupted.watches) == (1, 2)
+
+
+class Lists:
+    """What the API server has now."""
+
+    async def list(self, plural, *_):
+        return [model("a", 1)] if plural == "modeldeployments" else []
+
+
+async def test_what_vanished_before_a_new_listing_is_noticed(told_by, monkeypatch):
+    """Given a watch that is too old to go on, when the new one does not tell what vanished, then a sweep finds it."""
+    monkeypatch.setattr(engine, "LISTED_AFTER", 0.05)
+    store, clock = MemoryStore(), Clock(0.0)
+    runtime = engine.Runtime(cluster=Lists(), store=store, queue=WorkQueue(clock), reconciler=None, clock=clock)
+    following = asyncio.ensure_future(runtime.follow())
+    async with FakeApiServer([Interrupted(expired=True).answer]) as server:
+        told = await told_by(server, heard=runtime.seen)
+    assert [type_ for type_, _ in told] == [None, None, None]
+    async with asyncio.timeout(5):
+        while store.models() != [("ml", "a")]:
+            await asyncio.sleep(0.05)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)

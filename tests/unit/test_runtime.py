@@ -41,7 +41,7 @@ async def test_a_sweep_that_fails_is_told_and_the_next_one_tried(
         elif turn > 1:
             raise asyncio.CancelledError
 
-    monkeypatch.setattr(module, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(module, "asyncio", SimpleNamespace(sleep=sleep, Event=asyncio.Event))
     parts: dict[str, Any] = {"cluster": lists, "reconciler": None, "clock": Clock(0.0)}
     sweeping = Runtime(store=MemoryStore(), queue=WorkQueue(Clock(0.0)), **parts)
     with pytest.raises(asyncio.CancelledError):

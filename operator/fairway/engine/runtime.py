@@ -3,14 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from fairway.core import names
 from fairway.core.build import alerts
 from fairway.core.verdict import Key
 from fairway.engine.reconciler import Reconciler, is_stale
-from fairway.engine.store import MemoryStore
+from fairway.engine.store import GATEWAY, RUNTIME, MemoryStore
 from fairway.engine.workqueue import WorkQueue
 from fairway.ports import Clock, Cluster, ClusterError, Manifest
 
@@ -19,6 +19,10 @@ log = logging.getLogger(__name__)
 SWEEP_EVERY = 600.0
 SWEEP_EVERY_NAMESPACED = 60.0
 """Gateways mostly live in other namespaces than those that are watched: there, only a sweep sees them change."""
+LISTED_AFTER = 2.0
+MOST_PAUSES = 15
+"""A watch that begins anew lists page by page, and others begin anew with it: so many seconds without a word of that
+are waited for, so many times at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +86,40 @@ class Runtime:
         self._namespaces = namespaces
         self._kinds = watched
         self._observed = observed
+        self._begun: set[str] = set()
+        """Kinds whose watch has listed since they were last listed here."""
+        self._begins = asyncio.Event()
 
     def seen(self, type_: str | None, manifest: Manifest) -> None:
-        """Take one watch event into the store and ask for a pass over its owner."""
-        if manifest["kind"] in ("ModelRuntime", "Gateway"):
-            self._store.lose(manifest) if type_ == "DELETED" else self._store.put(manifest)
-            for model in self._store.models():
-                self._queue.add(model)
-            return
-        key = self._store.owner(manifest)
+        """Take one watch event into the store and ask for a pass over its owner. None is an object of a new listing."""
+        if type_ is None:
+            self._begun.add(manifest["kind"])
+            self._begins.set()
         if type_ == "DELETED":
+            self._wake(manifest)
             self._store.lose(manifest)
         else:
             self._store.put(manifest)
-            key = self._store.owner(manifest)
-        if key is not None:
+            self._wake(manifest)
+
+    def _wake(self, manifest: Manifest) -> None:
+        """Ask for a pass over the owner of an object, or over all whom it concerns."""
+        if manifest["kind"] in (RUNTIME, GATEWAY):
+            for model in self._store.models():
+                self._queue.add(model)
+        elif key := self._store.owner(manifest):
             self._queue.add(key)
 
     async def sync(self) -> None:
         """List everything, so that no decision is made from half a view; ask for a pass over every owner."""
-        for kind in self._kinds:
-            for namespace in (self._namespaces or (None,)) if kind.namespaced else (None,):
-                await self._list(kind, namespace)
+        await self._list_all(self._kinds)
         for key in self._store.models():
             self._queue.add(key)
+
+    async def _list_all(self, kinds: Iterable[Kind]) -> None:
+        for kind in kinds:
+            for namespace in (self._namespaces or (None,)) if kind.namespaced else (None,):
+                await self._list(kind, namespace)
 
     async def _list(self, kind: Kind, namespace: str | None) -> None:
         since = self._store.mark()
@@ -121,8 +135,8 @@ class Runtime:
             manifest.setdefault("kind", kind.name)
             manifest.setdefault("apiVersion", kind.group_version)
         gone = self._store.replace(kind.name, listed, namespace, since)
-        for key in {owner for manifest in gone if (owner := self._store.owner(manifest))}:
-            self._queue.add(key)
+        for manifest in gone:
+            self._wake(manifest)
 
     async def sweep(self) -> None:
         """List everything again from time to time: a watch may lose a deletion."""
@@ -132,6 +146,27 @@ class Runtime:
                 await self.sync()
             except ClusterError as error:
                 log.warning("what exists was not listed again: %s", error)
+
+    async def follow(self) -> None:
+        """List again each kind whose watch has begun anew: no watch tells what vanished before it began.
+
+        A watch that finds nothing at all at its begin says nothing of that, either: this is left to the next sweep.
+        """
+        while True:
+            await self._begins.wait()
+            for _ in range(MOST_PAUSES):
+                self._begins.clear()
+                await asyncio.sleep(LISTED_AFTER)
+                if not self._begins.is_set():
+                    break
+            begun, self._begun = self._begun, set()
+            try:
+                # Those kinds alone: a watch that often begins anew costs its own lists once more, not everybody's.
+                await self._list_all(kind for kind in self._kinds if kind.name in begun)
+            except ClusterError as error:
+                self._begun |= begun
+                self._begins.set()
+                log.warning("what may have vanished is not known yet: %s", error)
 
     async def work(self) -> None:
         """Run passes until cancelled."""
