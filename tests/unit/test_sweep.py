@@ -10,7 +10,9 @@ from fairway.engine import runtime
 from fairway.engine.store import MemoryStore
 from fairway.engine.workqueue import WorkQueue
 from fairway.ports import ClusterError, Manifest
+from tests.engine.test_rollout import spec
 from tests.fakes.prometheus import Clock
+from tests.fakes.world import World
 
 GATEWAY = {"metadata": {"name": "models", "namespace": "gateways", "uid": "g", "resourceVersion": "1"}}
 
@@ -201,3 +203,58 @@ async def test_what_vanished_and_concerns_all_wakes_all(followed: Followed) -> N
     assert await followed.follow() == ["modelruntimes"]
     assert followed.store.runtimes() == {}
     assert await followed.woken() == [("ml", "churn")]
+
+
+# --- hostnames that become free -------------------------------------------------------------------------------------
+
+
+async def refused_a_hostname() -> tuple[Manifest, Manifest]:
+    """Given two models that ask for one hostname: the one that has it, and the one that was refused it."""
+    world = World()
+    world.kubectl_apply(spec("1.0.0"))
+    world.time += 1
+    world.kubectl_apply(spec("1.0.0"), "second")
+    for name in ("churn", "second"):
+        await world.settle(name)
+    assert world.condition("RouteReady", "second") == ("False", "HostnameConflict")
+    return world.model(), world.model("second")
+
+
+@pytest.mark.parametrize(
+    ("type_", "generation", "woken"),
+    [
+        ("DELETED", 1, {"churn", "second"}),
+        ("MODIFIED", 2, {"churn", "second"}),  # another hostname, or the end of it
+        ("MODIFIED", 1, {"churn"}),  # a status
+        (None, 1, {"churn"}),
+    ],
+)
+async def test_who_was_refused_a_hostname_is_woken_when_it_may_be_free(
+    followed: Followed, type_: str | None, generation: int, woken: set[str]
+) -> None:
+    """Given a model that was refused a hostname, when the one that has it changes or goes, then it is looked at."""
+    first, second = await refused_a_hostname()
+    followed.store.put(first)
+    followed.store.put(second)
+    followed.store.put(thing("ModelDeployment", "bystander"))
+    later = {**first["metadata"], "generation": generation, "resourceVersion": "9999"}
+    followed.runtime.seen(type_, {**first, "metadata": later})
+    assert {name for _, name in await followed.woken()} == woken
+
+
+async def test_a_new_model_wakes_nobody_else(followed: Followed) -> None:
+    _, second = await refused_a_hostname()
+    followed.store.put(second)
+    followed.runtime.seen("ADDED", thing("ModelDeployment", "new"))
+    assert await followed.woken() == [("ml", "new")]
+
+
+async def test_who_was_refused_a_hostname_is_woken_when_its_holder_vanished_unseen(followed: Followed) -> None:
+    first, second = await refused_a_hostname()
+    followed.store.put(first)
+    followed.store.put(second)
+    followed.cluster.models = [second]
+    followed.runtime.seen(None, second)
+    await followed.woken()
+    assert await followed.follow() == ["modeldeployments"]
+    assert {name for _, name in await followed.woken()} == {"churn", "second"}

@@ -8,6 +8,9 @@ from fairway.api.spec import GatewayRef, ModelDeploymentSpec, Traffic
 from fairway.core.build.common import Owner
 from fairway.core.rollout.situation import RouteTrouble
 
+CONTESTED = "HostnameConflict"
+"""The reason of a condition: somebody else has the hostname."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -74,7 +77,7 @@ def trouble(ours: Claim | None, others: Iterable[Claim], gateway: Mapping[str, A
         return None
     first = min(older, key=lambda other: other.age)
     asked = ", ".join(sorted({*ours.hostnames} & {*first.hostnames})) or "every hostname"
-    return RouteTrouble("HostnameConflict", f"{first.namespace}/{first.name} already serves {asked}{ours.path}")
+    return RouteTrouble(CONTESTED, f"{first.namespace}/{first.name} already serves {asked}{ours.path}")
 
 
 def url(owner: Owner, spec: ModelDeploymentSpec, gateway: Mapping[str, Any] | None) -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from fairway.core import names
 from fairway.core.build import alerts
+from fairway.core.routing import CONTESTED
 from fairway.core.verdict import Key
 from fairway.engine.reconciler import Reconciler, is_stale
-from fairway.engine.store import GATEWAY, RUNTIME, MemoryStore
+from fairway.engine.store import GATEWAY, MODEL, RUNTIME, MemoryStore
 from fairway.engine.workqueue import WorkQueue
 from fairway.ports import Clock, Cluster, ClusterError, Manifest
 
@@ -95,6 +96,8 @@ class Runtime:
         if type_ is None:
             self._begun.add(manifest["kind"])
             self._begins.set()
+        if self._is_changed(type_, manifest):
+            self._wake_contesting()
         if type_ == "DELETED":
             self._wake(manifest)
             self._store.lose(manifest)
@@ -109,6 +112,19 @@ class Runtime:
                 self._queue.add(model)
         elif key := self._store.owner(manifest):
             self._queue.add(key)
+
+    def _is_changed(self, type_: str | None, manifest: Manifest) -> bool:
+        """Whether a ModelDeployment that may have had a hostname now asks for something else, or for nothing."""
+        key = self._store.owner(manifest) if manifest["kind"] == MODEL else None
+        known = self._store.deployment_of_model(key) if key else None
+        return known is not None and (type_ == "DELETED" or _asks(known) != _asks(manifest))
+
+    def _wake_contesting(self) -> None:
+        """Ask for a pass over all that were refused a hostname: it may be free now."""
+        for model in self._store.all_models():
+            conditions = (model.get("status") or {}).get("conditions") or ()
+            if any(condition.get("reason") == CONTESTED for condition in conditions):
+                self._wake(model)
 
     async def sync(self) -> None:
         """List everything, so that no decision is made from half a view; ask for a pass over every owner."""
@@ -137,6 +153,8 @@ class Runtime:
         gone = self._store.replace(kind.name, listed, namespace, since)
         for manifest in gone:
             self._wake(manifest)
+        if gone and kind.name == MODEL:
+            self._wake_contesting()
 
     async def sweep(self) -> None:
         """List everything again from time to time: a watch may lose a deletion."""
@@ -196,6 +214,10 @@ class Runtime:
             log.exception("a pass failed", extra={"namespace": key[0], "model": key[1]})
         finally:
             self._observed(time.perf_counter() - started, ok)
+
+
+def _asks(model: Manifest) -> tuple[str, int]:
+    return model["metadata"].get("uid", ""), model["metadata"].get("generation", 0)
 
 
 async def supervise(jobs: Sequence[Callable[[], Awaitable[None]]]) -> None:
