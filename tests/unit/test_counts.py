@@ -1,5 +1,7 @@
 """Each request is counted exactly once, whatever happens to pods, scrapes and series."""
 
+import pytest
+
 from fairway.core.counters import Count, common_edges, cumulate, is_plausible
 from fairway.core.counts import Tally
 from fairway.core.objectives import Edges
@@ -171,6 +173,28 @@ def test_a_pod_that_misses_scrapes_delays_nobody_for_long_and_loses_nothing():
     assert max(late) <= 3.0
     assert sum(d > 0.5 for d in late) == 1
     assert w.sum("stable") == flaky.counted(96.0, 196.0)
+
+
+def test_an_interval_knows_how_many_scrapes_stables_counts_hold():
+    # given a minute without any scrape, and another in which one of two pods is not scraped
+    gap, half = (120.0, 180.0), (240.0, 300.0)
+    stable = [
+        pod("s1", phase=1.0, missed=(gap,)).serve(0, 400, 20, 0.1),
+        pod("s2", phase=2.0, missed=(gap, half)).serve(0, 400, 20, 0.1),
+    ]
+    w = Watcher([pod("c", phase=3.0).serve(0, 400, 5, 0.1)], stable).every(1.0, 101.0, 390.0)
+    spans = {i.end: i.span for i in w.intervals if i.span != 1}
+    # then the first interval after each says so, each pod by its own pace
+    assert spans == {183.0: pytest.approx(13.0, abs=0.2), 303.0: pytest.approx(7.0, abs=0.2)}
+    assert all(i.stable.requests == pytest.approx(200 * i.span, rel=0.1) for i in w.intervals if i.end in spans)
+
+
+def test_a_new_pods_first_scrape_and_a_late_first_failure_are_no_gap():
+    # given a stable pod that is new, and one whose failures' series comes late
+    old = pod("s1", phase=1.0).serve(0, 150, 20, 0.0).serve(150, 300, 20, 0.2)
+    new = pod("s2", phase=2.0, born=200.0).serve(201, 300, 20, 0.2)
+    w = Watcher([pod("c", phase=3.0).serve(0, 300, 5, 0.0)], [old, new]).every(1.0, 101.0, 290.0)
+    assert {i.span for i in w.intervals} == {1.0}
 
 
 def test_pods_that_come_and_go_are_counted():

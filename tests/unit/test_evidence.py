@@ -1,7 +1,10 @@
 """What the samples prove: each rule of the test, the verdicts, the words, and the checkpoint."""
 
 import math
+import random
 from dataclasses import replace
+from itertools import islice
+from statistics import fmean
 
 import pytest
 
@@ -113,6 +116,46 @@ def test_the_spread_forgets_what_is_long_ago():
         spread = spread.plus(bad)
     assert spread.count == pytest.approx(180)
     assert spread.phi == pytest.approx(1.0, abs=0.1)
+
+
+def spread_of(bad, spans):
+    """The spread of bad requests per scrape, where ``spans`` says how many scrapes each look holds."""
+    spread, left = Spread(), iter(bad)
+    for span in spans:
+        spread = spread.plus(sum(islice(left, span)), span)
+    return spread
+
+
+def test_a_gap_of_scrapes_is_no_burst():
+    # given stable with two or three failures per scrape, and a minute, five and ten without any scrape
+    dice = random.Random(7)
+    bad = [sum(dice.random() < 0.005 for _ in range(475)) for _ in range(400)]
+    for gap in (12, 60, 120):
+        # then what is counted after the gap says about bursts what the scrapes would have said
+        assert spread_of(bad, [*[1] * 150, gap, *[1] * 20]).phi < 1.5
+        assert spread_of(bad, [1, gap, *[1] * 100]).phi < 1.5
+    # and scrapes without gaps count as ever
+    assert spread_of(bad, [1] * 100) == Spread(100, sum(bad[:100]), sum(b * b for b in bad[:100]))
+
+
+@pytest.mark.parametrize("spans", [[2], [1, 1, 3], [*[1] * 20, 12], [*[1] * 30, 60]], ids=str)
+def test_gaps_do_not_hide_bursts(spans):
+    # given failures in groups of thirty, a few scrapes apart, some of them while nobody scrapes
+    dice, whole, gaps = random.Random(11), [], []
+    for _ in range(40):
+        bad = [30.0 if dice.random() < 0.08 else 0.0 for _ in range(800)]
+        times = 800 // sum(spans)
+        whole.append(spread_of(bad, [1] * (times * sum(spans))).phi)
+        gaps.append(spread_of(bad, spans * times).phi)
+    # then evidence is weakened as much as without the gaps
+    assert fmean(gaps) == pytest.approx(fmean(whole), rel=0.1)
+    assert fmean(whole) > 25
+
+
+def test_a_burst_while_nobody_scrapes_is_one_all_the_same():
+    quiet = [1.0] * 100
+    assert spread_of([*quiet, *[1.0] * 12, *quiet], [*[1] * 100, 12, *[1] * 100]).phi == 1.0
+    assert spread_of([*quiet, *[40.0] * 12, *quiet], [*[1] * 100, 12, *[1] * 100]).phi > 50
 
 
 def test_intervals_before_the_evidence_teach_only_how_bursty_stable_is():

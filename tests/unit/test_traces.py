@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -91,6 +92,39 @@ def test_a_bad_candidate_is_found(trace):
 def test_at_low_traffic_it_takes_longer_and_is_found_all_the_same():
     evidence, _ = judged(low, 0.6, base=0.01)
     assert evidence.fired
+
+
+def unscraped(*gaps):
+    """A trace whose stable pods are not scraped for a while, as when Prometheus restarts."""
+
+    def trace(pod, rate, bad, *, since=START, size=None):
+        pod.missed = gaps if pod.name.startswith("a") else ()
+        return bursty(pod, rate, bad, since=since, size=size) if size else steady(pod, rate, bad, since=since)
+
+    return trace
+
+
+@pytest.mark.parametrize(
+    "gaps",
+    [((700.0, 760.0),), ((700.0, 1000.0),), ((300.0, 480.0), (860.0, 980.0)), ((1000.0, 1020.0),)],
+    ids=["a minute", "five minutes", "twice", "in the run"],
+)
+@pytest.mark.parametrize("bad", [0.5, 0.2])
+def test_after_a_gap_of_scrapes_a_bad_candidate_is_found_as_soon_as_without(gaps, bad):
+    without, _ = judged(steady, bad)
+    found, _ = judged(unscraped(*gaps), bad)
+    assert found.fired
+    assert found.spread.phi < 2
+    # then a few scrapes later at most, and not after the quarter of an hour in which the gap would be forgotten
+    assert found.at - without.at <= 30
+
+
+@pytest.mark.parametrize("size", [10, 30])
+def test_gaps_of_scrapes_blame_nobody_for_bursts(size):
+    gaps = [(at, at + 20.0 + at % 50) for at in range(200, 1600, 130)]
+    evidence, _ = judged(partial(unscraped(*gaps), size=size), 0.009, base=0.009)
+    assert not evidence.fired
+    assert evidence.spread.phi > size / 2
 
 
 @pytest.mark.parametrize("trace", [steady, bursty, diurnal, skewed], ids=lambda t: t.__name__)

@@ -38,6 +38,8 @@ class Interval:
     bad_to: float | None = None
     counted: bool = True
     """False where the interval ended before the run's evidence begins: it only tells how bursty stable is."""
+    span: float = 1.0
+    """Scrapes' worth of requests that stable's counts hold: more than one where scrapes were missed."""
 
 
 class _Tick(NamedTuple):
@@ -47,6 +49,8 @@ class _Tick(NamedTuple):
     pod: str
     side: Side
     did: Count
+    since: float
+    """Time of the earlier one; -inf where there was none."""
 
 
 @dataclass(slots=True)
@@ -99,19 +103,19 @@ class Tally:
     # Each of the following counts a sample once: what is known goes on from its last value, the rest by its birth.
 
     def _count(self, side: Side, groups: dict[Origin, Rows], earliest: float) -> list[_Tick]:
-        ticks: dict[tuple[float, str], Count] = {}
+        ticks: dict[tuple[float, str], tuple[Count, float]] = {}
         for target, members in self._targets(groups).items():
             baseline = self._seen.get(target)
             if baseline is None:
                 baseline = self._first_sight(target[0], min([rows.times[0] for rows in members.values()]), earliest)
             for origin, rows in members.items():
-                for at, count in self._advance(origin, rows, baseline):
-                    before = ticks.get((at, target[0]))
-                    ticks[at, target[0]] = count if before is None else before + count
+                for at, count, since in self._advance(origin, rows, baseline):
+                    same = ticks.get((at, target[0]))
+                    ticks[at, target[0]] = (same[0] + count, max(same[1], since)) if same else (count, since)
             newest = _newest(members)
             self._seen[target] = max(newest, baseline)
             self.newest[side] = max(newest, self.newest.get(side, newest))
-        return [_Tick(at, pod, side, count) for (at, pod), count in ticks.items()]
+        return [_Tick(at, pod, side, count, since) for (at, pod), (count, since) in ticks.items()]
 
     def _targets(self, groups: dict[Origin, Rows]) -> dict[Target, dict[Origin, Rows]]:
         """Group by pod, and keep one scrape target of each: a pod scraped by two jobs must not count twice."""
@@ -139,14 +143,14 @@ class Tally:
         born = not known and first > horizon and first > earliest + LATE * self.scrape
         return -math.inf if born else first
 
-    def _advance(self, origin: Origin, rows: Rows, baseline: float) -> Iterator[tuple[float, Count]]:
+    def _advance(self, origin: Origin, rows: Rows, baseline: float) -> Iterator[tuple[float, Count, float]]:
         known = self._last.get(origin)
         if known is None:
             before = bisect_right(rows.times, baseline)
             known = rows[before - 1] if before else (baseline, Count())
         for index in range(bisect_right(rows.times, known[0]), len(rows.times)):
             row = rows[index]
-            yield row[0], row[1].since(known[1])
+            yield row[0], row[1].since(known[1]), known[0]
             known = row
         self._last[origin] = known
 
@@ -201,6 +205,7 @@ class Tally:
         bad = [tick.at for tick in ticks if tick.side == "candidate" and tick.did.bad > 0]
         return Interval(
             end=end,
+            span=_span(ticks, self.scrape),
             scrape=self.scrape,
             candidate=_sum(ticks, "candidate"),
             stable=_sum(ticks, "stable"),
@@ -230,3 +235,13 @@ def _median_gap(rows: Iterable[Rows]) -> float | None:
         recent = one.times[-_RECENT:]
         gaps += map(sub, recent[1:], recent)
     return median(gaps) if gaps else None
+
+
+def _span(ticks: Iterable[_Tick], scrape: float) -> float:
+    """Return how many scrapes' worth of requests stable has here, each pod by its own pace; 1 if none was missed."""
+    requests = pace = 0.0
+    for tick in ticks:
+        if tick.side == "stable":
+            requests += tick.did.requests
+            pace += tick.did.requests / ((tick.at - tick.since) / scrape if tick.since > -math.inf else 1.0)
+    return requests / pace if requests > LATE * pace else 1.0

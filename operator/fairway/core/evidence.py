@@ -12,6 +12,7 @@ non-negative supermartingales under their nulls, at every rate and with unequal 
 - TLG24: Turner, Ly & Gruenwald, Generic e-variables for exact sequential k-sample tests, JSPI 2024
 - J22: Johari, Koomen, Pekelis & Walsh, Always valid inference, Operations Research 2022
 - V39: Ville, Etude critique de la notion de collectif, 1939
+- W79: West, Updating mean and variance estimates: an improved method, Communications of the ACM 22, 1979
 - W45: Wald, Sequential tests of statistical hypotheses, 1945
 """
 
@@ -60,10 +61,19 @@ class Spread:
     total: float = 0.0
     squares: float = 0.0
 
-    def plus(self, bad: float) -> "Spread":
-        """Add one scrape; beyond 180 the old ones fade, so that three numbers are enough to remember them."""
+    def plus(self, bad: float, span: float = 1.0) -> "Spread":
+        """Add one scrape; beyond 180 the old ones fade, so that three numbers are enough to remember them.
+
+        One that holds ``span`` scrapes' worth, as others were missed, enters once, with its mean. Such a mean lies
+        closer to that of all, so its distance weighs more: as in a weighted sum of squares [W79]. So a gap makes the
+        dispersion neither larger, by one long scrape, nor smaller, by bursts that it smooths or that are left out.
+        """
         keep = min(1.0, (_HISTORY - 1) / self.count) if self.count else 1.0
-        return Spread(self.count * keep + 1, self.total * keep + bad, self.squares * keep + bad * bad)
+        count, total, squares = self.count * keep, self.total * keep, self.squares * keep
+        each = bad / span
+        more = count * span / (count + span) - count / (count + 1)
+        away = each - total / count if count else 0.0
+        return Spread(count + 1, total + each, squares + each * each + more * away * away)
 
     @property
     def phi(self) -> float:
@@ -145,7 +155,7 @@ def weigh(evidence: Evidence, objective: ObjectivePlan, bar: Bar, interval: Inte
     """Return the evidence after one more interval."""
     changed: dict[str, Any] = {}
     if interval.stable.requests > 0:
-        changed["spread"] = evidence.spread.plus(interval.stable.bad)
+        changed["spread"] = evidence.spread.plus(interval.stable.bad, interval.span)
     if not interval.counted:
         return replace(evidence, **changed)
     changed |= _seen(evidence, bar, interval)
