@@ -358,6 +358,35 @@ async def test_a_new_operator_goes_on_from_the_checkpoint():
     assert second.reading().objectives[0].requests == inhabitants[1].counted(0, 1198.0)[0]
 
 
+@pytest.mark.parametrize("gap", [60, 120, 240, 600])
+async def test_a_new_operator_counts_nothing_again_of_pods_that_are_not_scraped_just_then(gap):
+    # given 30 s between scrapes, and a pod of each revision whose scrapes fail while another operator takes over
+    missed = ((SINCE + 620 - gap, SINCE + 620),)
+    stable = [
+        Pod("churn-a-x-1", phase=1.0, scrape=30.0).serve(0, 2000, 48, 0.005),
+        Pod("churn-a-x-2", phase=8.0, scrape=30.0, missed=missed).serve(0, 2000, 48, 0.005),
+    ]
+    candidate = [
+        Pod("churn-b-x-1", phase=13.0, scrape=30.0).serve(SINCE, 2000, 2.5, 0.003),
+        Pod("churn-b-x-2", phase=21.0, scrape=30.0, missed=missed).serve(SINCE, 2000, 2.5, 0.003),
+    ]
+    first = Lab(stable, candidate)
+    first.analysis.ask(question())
+    await first.until(SINCE + 580)
+    second = Lab(stable, candidate, now=SINCE + 600)
+    second.analysis.ask(question(checkpoint=first.reading().checkpoint()))
+    await second.until(SINCE + 900)
+    evidence = second.analysis._open[KEY].tracks["errors"].evidence
+    # then none is counted twice, and none is lost but what those pods served meanwhile
+    late = candidate[1].scrapes(0, evidence.at)[-1]
+    served = candidate[0].counted(0, evidence.at)[0] + candidate[1].counted(0, late)[0]
+    lost = candidate[1].counted(SINCE + 590 - gap, SINCE + 650)[0] if gap > 120 else 0
+    assert served - lost <= evidence.candidate.requests <= served
+    assert evidence.stable.requests <= sum(pod.counted(SINCE - 60, evidence.at)[0] for pod in stable)
+    # and stable's history is no burst of errors
+    assert evidence.spread.phi < 3
+
+
 async def test_a_provider_that_lost_its_data_goes_on_from_the_checkpoint():
     inhabitants = pods(base=0.005, bad=0.005)
     first = Lab(inhabitants)

@@ -1,5 +1,7 @@
 """Each request is counted exactly once, whatever happens to pods, scrapes and series."""
 
+from itertools import chain, repeat
+
 import pytest
 
 from fairway.core.counters import Count, common_edges, cumulate, is_plausible
@@ -219,6 +221,46 @@ def test_after_a_restart_it_goes_on_from_the_checkpoint_without_counting_twice()
     together = tuple(a + b for a, b in zip(first.sum("candidate"), second.sum("candidate"), strict=True))
     assert together == candidate.counted(98.0, second.tally.start)
     assert second.first_start > first.tally.start
+
+
+def test_after_a_restart_a_pod_that_was_not_scraped_for_a_while_does_not_count_again():
+    # given pods of which one on each side is not scraped for half a minute, in which another operator takes over
+    gap = ((165.0, 195.0),)
+    stable = [pod("s1", phase=1.0).serve(0, 300, 10, 0.1), pod("s2", phase=2.0, missed=gap).serve(0, 300, 10, 0.1)]
+    candidate = [pod("c1", phase=3.0).serve(90, 300, 10, 0.1), pod("c2", phase=4.0, missed=gap).serve(90, 300, 10, 0.1)]
+    first = Watcher(candidate, stable).every(1.0, 101.0, 180.0)
+
+    def taken_over(*windows):
+        second = Watcher(candidate, stable, after=first.tally.start, resumed=True)
+        for now, window in zip(range(190, 291), chain(windows, repeat(windows[-1])), strict=False):
+            second.poll(now, window=window)
+        return tuple(a + b for a, b in zip(first.sum("candidate"), second.sum("candidate"), strict=True))
+
+    # when the samples reach back before the gap, at once or later, then everything is counted once
+    truth = candidate[0].counted(98.0, 288.0), candidate[1].counted(94.0, 284.0)
+    exact = tuple(a + b for a, b in zip(*truth, strict=True))
+    assert taken_over(60.0) == taken_over(20.0, 60.0) == exact
+    # when they do not, then what the pod did in the gap is lost, and nothing counts twice
+    lost = candidate[1].counted(164.0, 199.0)
+    assert taken_over(20.0) == tuple(a - b for a, b in zip(exact, lost, strict=True))
+
+
+def test_after_a_restart_a_new_pod_counts_from_its_first_sample():
+    # given a candidate's pod that starts when another operator has taken over
+    candidate = [
+        pod("c1", phase=3.0).serve(90, 300, 10, 0.1),
+        pod("c2", phase=2.0, born=225.0).serve(226, 300, 10, 1.0),
+    ]
+    w = Watcher(candidate, [pod("s", phase=1.0).serve(0, 300, 10, 0.0)], after=198.0, resumed=True)
+    w.every(1.0, 201.0, 290.0)
+    assert w.sum("candidate")[0] == candidate[0].counted(198, 288)[0] + candidate[1].counted(227, 287)[0]
+
+
+def test_what_a_checkpoint_holds_does_not_teach_again_how_bursty_stable_is():
+    stable, candidate = pod("s", phase=1.0).serve(0, 300, 10, 0.1), pod("c", phase=3.0).serve(90, 300, 10, 0.1)
+    w = Watcher([candidate], [stable], after=198.0, resumed=True)
+    w.poll(240.0)
+    assert [i.end for i in w.intervals] == [203.0, 208.0, 213.0, 218.0, 223.0, 228.0, 233.0, 238.0]
 
 
 def test_latency_counts_slow_requests_from_the_buckets():

@@ -58,7 +58,7 @@ class Tally:
     """Counts one objective of one run, interval by interval; all of its state is explicit.
 
     ``after`` is where the evidence begins (epoch seconds): the confirmed route, or with ``resumed`` the end of the last
-    interval in a checkpoint, which then is an exact boundary.
+    interval in a checkpoint, which then is an exact boundary, and which pods are in the checkpoint is not known.
 
     The CANDIDATE's scrapes delimit the intervals: one closes at its newest sample as soon as all pods that reported in
     the interval before have reported again, so nobody's phase delays a detection by more than the candidate's own.
@@ -96,6 +96,8 @@ class Tally:
         if self.start is None:
             self.start = earliest - EARLY * self.scrape
         fresh = self._count("candidate", candidate, earliest) + self._count("stable", stable, earliest)
+        if self.start >= self.after:  # An answer that reaches back further than others shows what is not to count.
+            fresh = [tick for tick in fresh if tick.at > self.after]
         self._pending = sorted([*self._pending, *fresh], key=attrgetter("at"))
         self._forget()
         return list(self._close(now))
@@ -134,12 +136,14 @@ class Tally:
         """Return the time of a new target's baseline; -inf where it was born under our eyes and counts from 0.
 
         It was if its first sample is after the last closed interval, the provider's data reach back before it (a
-        provider that lost its data shows only such targets), and no other scrape job has shown the pod before.
+        provider that lost its data shows only such targets), and no other scrape job has shown the pod before. After a
+        restart nobody knows whether it has: a pod that was not scraped for a while may be in the checkpoint, so what a
+        new one did until its first sample is given up, lest what an old one did counts twice.
         """
         assert self.scrape is not None
         assert self.start is not None
         horizon = max(self.after, self.start)
-        known = pod in {other for other, _ in self._seen}
+        known = self.resumed or pod in {other for other, _ in self._seen}
         born = not known and first > horizon and first > earliest + LATE * self.scrape
         return -math.inf if born else first
 
@@ -174,7 +178,7 @@ class Tally:
             self._pending = [tick for tick in self._pending if tick.at > end]
             self._live = frozenset([tick.pod for tick in inside])
             self.start = end
-            if inside:
+            if inside and not (self.resumed and end <= self.after):  # those are in the checkpoint, their bursts too
                 yield self._interval(end, inside)
 
     def _end(self, now: float) -> float | None:

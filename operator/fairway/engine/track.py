@@ -103,12 +103,16 @@ class Track(Asked):
         return Case(self.objective, self.evidence, self.trouble, self.edges, dict(tally.newest), tally.scrape)
 
     def window(self, question: Question, now: float) -> float:
-        """Return the seconds to look back: to the last used sample and one interval further."""
+        """Return the seconds to look back: to the last used sample and one interval further.
+
+        After a restart it is further: pods that were not scraped just then go on from their last samples before.
+        """
         if question.look:
             return reach(self.tally.setting) if self.tally.setting else LOOK
         scrape = self.tally.scrape or GUESS
         used = self.tally.start if self.tally.start is not None else self.tally.after
-        return min(max(HISTORY if self.look_back else reach(scrape), now - used + scrape), MAX_WINDOW)
+        further = reach(scrape) if self.tally.resumed and self.tally.start is None else scrape
+        return min(max(HISTORY if self.look_back else reach(scrape), now - used + further), MAX_WINDOW)
 
     def take(self, question: Question, sides: Sides, now: float) -> bool:
         """Count an answer, weigh the intervals that it closes, plan the next question; return whether any counted."""
