@@ -68,6 +68,8 @@ class Tally:
     resumed: bool = False
     setting: float | None = None
     """The provider's scrape interval in seconds, if the admin told it; else the median gap of the samples."""
+    whole: bool = True
+    """False where not all samples since ``after`` were asked for, so that a pod that shows late need not be new."""
     scrape: float | None = None
     start: float | None = None
     """End of the last closed interval."""
@@ -138,13 +140,15 @@ class Tally:
         It was if its first sample is after the last closed interval, the provider's data reach back before it (a
         provider that lost its data shows only such targets), and no other scrape job has shown the pod before. After a
         restart nobody knows whether it has: a pod that was not scraped for a while may be in the checkpoint, so what a
-        new one did until its first sample is given up, lest what an old one did counts twice.
+        new one did until its first sample is given up, lest what an old one did counts twice. Likewise where not all
+        samples were asked for.
         """
         assert self.scrape is not None
         assert self.start is not None
         horizon = max(self.after, self.start)
-        known = self.resumed or pod in {other for other, _ in self._seen}
-        born = not known and first > horizon and first > earliest + LATE * self.scrape
+        known = pod in {other for other, _ in self._seen}
+        sure = self.whole and not self.resumed
+        born = sure and not known and first > horizon and first > earliest + LATE * self.scrape
         return -math.inf if born else first
 
     def _advance(self, origin: Origin, rows: Rows, baseline: float) -> Iterator[tuple[float, Count, float]]:

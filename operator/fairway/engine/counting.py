@@ -131,7 +131,10 @@ class Counting:
         self._concluded(known, grew)
 
     async def _ask_less(self, family: Family, pairs: Sequence[Pair], error: MetricsError) -> None:
-        """Halve what is too large or refused down to the one model that is to blame, which alone gets nothing."""
+        """Halve what is too large or refused down to the one model that is to blame, which alone gets nothing.
+
+        First it is asked for less history: after an interruption it may be that alone which is too large.
+        """
         middle = len(pairs) // 2
         known, track = pairs[0]
         if middle:
@@ -139,6 +142,8 @@ class Counting:
             await self._ask(family, pairs[middle:])
         elif track.look_back:
             track.look_back = False
+            await self._ask(family, pairs)
+        elif isinstance(error, TooLargeError) and track.shorten(known.question, self._clock.now()):
             await self._ask(family, pairs)
         else:
             track.obstruct(track.objective.name, known.question, _blame(family, error))

@@ -93,6 +93,8 @@ class Track(Asked):
     look_back: bool = False
     alone: bool = False
     """Its answer is too large, and must not spoil those of others."""
+    most: float = MAX_WINDOW
+    """Seconds to look back at most: less after an answer that was too large, until one fits."""
     tries: int = 0
     """Answers in a row that brought nothing new."""
 
@@ -108,16 +110,30 @@ class Track(Asked):
         After a restart it is further: pods that were not scraped just then go on from their last samples before.
         """
         if question.look:
-            return reach(self.tally.setting) if self.tally.setting else LOOK
+            return min(reach(self.tally.setting) if self.tally.setting else LOOK, self.most)
         scrape = self.tally.scrape or GUESS
         used = self.tally.start if self.tally.start is not None else self.tally.after
         further = reach(scrape) if self.tally.resumed and self.tally.start is None else scrape
-        return min(max(HISTORY if self.look_back else reach(scrape), now - used + further), MAX_WINDOW)
+        return min(max(HISTORY if self.look_back else reach(scrape), now - used + further), self.most)
+
+    def shorten(self, question: Question, now: float) -> bool:
+        """Look back half as far until an answer fits; return False where that is no further than always.
+
+        Counters are cumulative: pods that are known go on from their last values and lose nothing, only in time it is
+        less exact. One that was born and died in between is lost, and where nothing was counted yet all pods are taken
+        for old, as after a restart.
+        """
+        least, asked = reach(self.tally.scrape or self.tally.setting or GUESS), self.window(question, now)
+        if asked <= least:
+            return False
+        self.most = max(least, asked / 2)
+        self.tally.whole = self.tally.whole and self.tally.start is not None
+        return True
 
     def take(self, question: Question, sides: Sides, now: float) -> bool:
         """Count an answer, weigh the intervals that it closes, plan the next question; return whether any counted."""
         series = [*sides["candidate"], *sides["stable"]]
-        self.failures, self.answered = 0, True
+        self.failures, self.answered, self.most = 0, True, MAX_WINDOW
         self.trouble = self._obstacle(series) or _probed(question, self.objective, series)
         if question.look:
             self._look(sides)
