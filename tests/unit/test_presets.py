@@ -1,5 +1,6 @@
 """The shipped ModelRuntimes, on what the servers really publish: requests, failures and slow answers to the one."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +9,9 @@ import yaml
 
 from fairway.api.runtime import ModelRuntimeSpec
 from fairway.api.spec import ModelDeploymentSpec
-from fairway.core.objectives import plan
+from fairway.core.objectives import owned, plan
 from fairway.core.revision import resolve
-from fairway.core.verdict import Question
+from fairway.core.verdict import Owner, Question
 from fairway.engine.analysis import Analysis
 from fairway.ports import Endpoint
 from tests.fakes.exposed import FIRST, SCRAPE, Exposed
@@ -111,6 +112,53 @@ async def test_all_processes_of_a_gateway_are_summed(name: str) -> None:
     reading, source = await judged(name, TRUTH[name].limit, processes=2)
     assert reading.objectives[0].requests == 2 * SCRAPES * TRUTH[name].requests
     assert {m.label for selector in source.asked for m in selector.matchers} & {"namespace", "pod"} == set()
+
+
+ROUTE = "-gw-gateways-models-ep-web-0-7bbb820c71d4a0eb4257-svc-"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("traefik", f"httproute-ml-churn{ROUTE}ml-churn-bnew-1@kubernetesgateway"),
+        ("traefik", "ml-churn-bnew-http-80@kubernetesgateway"),
+        ("traefik", "ml-churn-bnew-80@kubernetesgateway"),
+        ("contour", "ml_churn-bnew_80"),
+    ],
+)
+def test_a_gateways_names_of_a_revision_are_known(name: str, value: str) -> None:
+    assert re.fullmatch(candidate(name), value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        # Services x-svc-ml-churn-bnew, and ml-churn-bnew, of namespace evil
+        ("traefik", f"httproute-evil-r{ROUTE}evil-x-svc-ml-churn-bnew-0@kubernetesgateway"),
+        ("traefik", f"httproute-evil-ml-churn{ROUTE}evil-ml-churn-bnew-0@kubernetesgateway"),
+        ("traefik", "evil-x-svc-ml-churn-bnew-http-80@kubernetesgateway"),
+        ("contour", "evil_x-svc-ml_churn-bnew_80"),
+        ("contour", "evil_ml-churn-bnew_80"),
+        # the same by a route that is named as the beginning of the model's
+        ("traefik", f"httproute-evil-httproute-ml-churn-gw{ROUTE}evil-x-svc-ml-churn-bnew-0@kubernetesgateway"),
+        # another route to the very Service, which a ReferenceGrant may allow to strangers
+        ("traefik", f"httproute-evil-r{ROUTE}ml-churn-bnew-0@kubernetesgateway"),
+        # another model, another revision, and what another provider of Traefik's calls the same
+        ("traefik", f"httproute-ml-churner{ROUTE}ml-churn-bnew-0@kubernetesgateway"),
+        ("traefik", f"httproute-ml-churn{ROUTE}ml-churn-bnewer-0@kubernetesgateway"),
+        ("traefik", f"httproute-ml-churn{ROUTE}ml-churn-bnew-0@kubernetescrd"),
+        ("contour", "ml_churn-bnewer_80"),
+    ],
+)
+def test_no_other_namespace_can_name_a_service_so_that_a_gateway_counts_it_for_the_model(name: str, value: str) -> None:
+    """Given a tenant who chooses the names in a namespace of its own, then a canary is not judged by its requests."""
+    assert not re.fullmatch(candidate(name), value)
+
+
+def candidate(name: str) -> str:
+    """Return what the preset matches for revision bnew of ml/churn."""
+    owner = Owner(**preset(name)["spec"]["metrics"]["series"]["revisionMatcher"])
+    return owned(Question(("ml", "churn"), "run", "bnew", "aold", (), since=FIRST, weight=50), owner)["candidate"]
 
 
 @pytest.mark.parametrize("name", PRESETS)
