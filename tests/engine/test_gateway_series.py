@@ -1,5 +1,7 @@
 """Requests that a gateway counts: the series of both revisions come from the same processes."""
 
+from dataclasses import replace
+
 import pytest
 
 from fairway.core.objectives import family
@@ -38,15 +40,19 @@ class Gateway:
         return [RawSeries.of(labels, samples) for labels, samples in cut if samples]
 
 
-async def read(*series, until=1031.0, asked=ASKED, revision_label=None):
-    clock = Clock(SINCE)
+async def read(*series, until=1031.0, **more):
+    return (await reading(*series, until=until, **more)).objectives[0]
+
+
+async def reading(*series, since=SINCE, until=1031.0, asked=ASKED, revision_label=None):
+    clock = Clock(since)
     endpoint = Endpoint("main", Gateway(clock, *series), 5.0, revision_label)
     analysis = Analysis([endpoint], clock, lambda key: None)
     analysis.ask(asked)
     while clock.time < until:
         await analysis.poll()
         clock.time += 0.5
-    return analysis.reading(asked.key, "run").objectives[0]
+    return analysis.reading(asked.key, "run")
 
 
 def every(start, end, each, first=0):
@@ -103,6 +109,26 @@ async def test_a_second_counter_makes_the_same_numbers(counts, first, second, ex
     asked = Question(("ml", "churn"), "run", "b", "a", (plan,), since=SINCE, weight=5)
     errors = await read(stable, one, other, asked=asked)
     assert (errors.requests, errors.bad) == expected
+
+
+async def test_what_a_later_success_took_back_is_still_owed_after_a_restart_of_the_operator():
+    # given a request that is under way between two counters at every other scrape, and none that fails
+    plan = ObjectivePlan(
+        "errors", "errors", "m_total", (), (), 0.01, owner=OWNER, second=SecondCounter("other_total", "succeeded")
+    )
+    asked = Question(("ml", "churn"), "run", "b", "a", (plan,), since=SINCE, weight=5)
+    totals = every(1005, 1060, 10, first=10)
+    late = {at: total - at // 5 % 2 for at, total in totals.items()}
+    one, other = counter("b", "", totals, metric="m_total"), counter("b", "", late, metric="other_total")
+    stable = counter("a", "", every(900, 1060, 95), metric="m_total")
+    series = stable, counter("a", "", every(900, 1060, 95), metric="other_total"), one, other
+    # when the operator starts anew while it is owed
+    first = await reading(*series, until=1031.0, asked=asked)
+    again = replace(asked, checkpoint=first.checkpoint())
+    second = await reading(*series, since=1033.0, until=1056.0, asked=again)
+    # then only the first such request has ever looked failed
+    assert (first.objectives[0].requests, first.objectives[0].bad) == (60, 1)
+    assert (second.objectives[0].requests, second.objectives[0].bad) == (110, 1)
 
 
 def test_strangers_get_lost():

@@ -1,15 +1,22 @@
 """Each request is counted exactly once, whatever happens to pods, scrapes and series."""
 
-from itertools import chain, repeat
+from dataclasses import replace
+from itertools import chain, pairwise, repeat
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from fairway.core import checkpoint
 from fairway.core.counters import Count, common_edges, cumulate, is_plausible
 from fairway.core.counts import Tally
+from fairway.core.debt import Account
+from fairway.core.evidence import Evidence, bar, weigh
 from fairway.core.objectives import Edges
-from fairway.core.verdict import ObjectivePlan, SeriesMatcher
+from fairway.core.verdict import ObjectivePlan, Question, SecondCounter, SeriesMatcher
 from fairway.ports import RawSeries
 from tests.fakes.prometheus import Pod
+from tests.fakes.staged import Staged
 
 ERRORS = ObjectivePlan("errors", "errors", "m", (), (SeriesMatcher("status", "=~", "5.."),), 0.01)
 SLOW = ObjectivePlan("latency", "latency", "m", (), (), 0.01, edge=0.05)
@@ -301,3 +308,102 @@ def test_a_restart_of_a_second_counter_is_seen_in_that_counter():
     assert Count(0, -5, -5).since(Count(0, -3, -3)) == Count(0, -2, -2)
     assert Count(0, -2, -2).since(Count(0, -3, -3)) == Count(0, -2, -2)
     assert Count(5, 5, 5).since(Count(3, 3, 3)) == Count(2, 2, 2)
+
+
+# --- two counters that do not move at the same moment ---------------------------------------------------------------
+
+STAGED = ObjectivePlan("errors", "errors", "asked", (), (), 0.01, second=SecondCounter("done", "succeeded"))
+
+
+def tallied(candidates, stable, start=SINCE, end=400.0, **more):
+    """A tally that has seen all scrapes until then, and the intervals that count."""
+    tally, intervals, now = Tally(after=start, **more), [], start
+    while (now := now + 5.0) < end:
+        sides = ([s for pod in pods for s in pod.series(now - 60.0, now)] for pods in (candidates, stable))
+        intervals += tally.absorb(*(cumulate(STAGED, None, series) for series in sides), now)
+    return tally, [i for i in intervals if i.counted]
+
+
+def weighed(intervals):
+    """The evidence of these intervals, as a checkpoint holds it."""
+    asked = Question(("ml", "churn"), "r1", "b", "a", (STAGED,), since=SINCE, weight=5)
+    evidence = Evidence()
+    for interval in intervals:
+        evidence = weigh(evidence, STAGED, bar(asked), interval)
+    return checkpoint.load(replace(asked, checkpoint=checkpoint.dump(asked, {"errors": evidence})))["errors"]
+
+
+@pytest.mark.parametrize("bad", [0.0, 0.05])
+def test_requests_between_two_counters_are_taken_back_when_they_are_done(bad):
+    # given requests that are counted as good a second after they were counted, of which five are under way at a scrape
+    candidate = Staged("c", gap=1.0, phase=3.0).serve(SINCE, 400.0, 5, bad)
+    stable = Staged("s", gap=1.0, phase=1.0).serve(0.0, 400.0, 50, bad)
+    tally, intervals = tallied([candidate], [stable])
+    # then there are too many failures by what was under way at once, instead of by some more with each scrape
+    counted = sum(i.candidate.bad for i in intervals)
+    most = max(candidate.between(i.end) for i in intervals)
+    assert 0 <= counted - candidate.failed(tally.start) <= most < 20
+    # and of stable by no more than that varies, as nothing is known of what was under way before
+    end, start = intervals[-1].end - 2.0, intervals[0].end - 7.0
+    varies = [stable.between(i.end - 2.0) for i in intervals]
+    excess = sum(i.stable.bad for i in intervals) - (stable.failed(end) - stable.failed(start))
+    assert abs(excess) <= max(varies) - min(varies) + 2 < 50
+
+
+def test_a_restart_of_the_operator_forgets_nothing_that_is_owed():
+    candidate = Staged("c", gap=1.0, phase=3.0).serve(SINCE, 400.0, 5)
+    stable = Staged("s", gap=1.0, phase=1.0).serve(0.0, 400.0, 50)
+    _, counted = tallied([candidate], [stable])
+    # when there is a new operator after each minute, which goes on from what the checkpoint tells
+    tally, parts = tallied([candidate], [stable], end=160.0)
+    for start in range(160, 400, 60):
+        go_on = {"resumed": True, "accounts": weighed(parts).accounts}
+        tally, more = tallied([candidate], [stable], start=tally.start, end=start + 60.0, **go_on)
+        parts += more
+    # then the failures of each interval are the same
+    assert [(i.end, i.candidate, i.stable, i.owed) for i in parts[: len(counted)]] == [
+        (i.end, i.candidate, i.stable, i.owed) for i in counted
+    ]
+    assert len({i.owed for i in counted}) > 10
+
+
+def test_a_pod_that_ends_leaves_no_debt_that_hides_the_failures_of_the_next():
+    # given a candidate's pod with requests under way at each scrape, and another in its place that fails each time
+    first = Staged("c1", gap=1.0, phase=3.0, died=250.0).serve(SINCE, 250.0, 5)
+    second = Staged("c2", gap=1.0, phase=2.0).serve(255.0, 400.0, 5, 1.0)
+    stable = Staged("s", gap=1.0, phase=1.0).serve(0.0, 400.0, 50)
+    tally, intervals = tallied([first, second], [stable])
+    # then the whole is no less than all failures, and what is owed hides no second scrape of them
+    assert sum(i.candidate.bad for i in intervals) >= second.failed(tally.start - 1.0) > 600
+    assert all(i.candidate.bad > 10 for i in intervals if i.end > 267.0)
+
+
+def test_what_was_under_way_before_the_evidence_takes_nothing_back():
+    # given 40 requests that were under way at the first sample, and only failures since
+    account = Account()
+    assert [account.settle(Count(10, bad, bad)).bad for bad in (-40, 5, 5)] == [0, 5, 5]
+    # given failures that were counted, then the debt is not larger than they are
+    assert account.settle(Count(10, -30, -30)).bad == 0
+    assert account.owed == Count(0, -10, -10)
+
+
+def test_a_scrape_that_only_pays_is_no_second_scrape_with_failures():
+    # given one request more under way at every other scrape
+    asked = RawSeries.of({"pod": "c", "__name__": "asked"}, [(103.0 + 5 * k, 10.0 * k) for k in range(20)])
+    done = RawSeries.of({"pod": "c", "__name__": "done"}, [(103.0 + 5 * k, 10.0 * k - k % 2) for k in range(1, 20)])
+    tally = Tally(after=SINCE, setting=5.0)
+    intervals = tally.absorb(cumulate(STAGED, None, [asked, done]), {}, 200.0)
+    # then only the first of them may have failed
+    assert [i.bad_from for i in intervals if i.bad_from is not None] == [108.0]
+    assert sum(i.candidate.bad for i in intervals) == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)), min_size=1))
+def test_there_are_never_fewer_failures_than_happened_and_never_more_than_were_under_way(scrapes):
+    """Given any numbers of requests, of failures among them, and of those under way at the end of each scrape."""
+    account, truth, counted, most = Account(), 0, 0.0, 0
+    for (_, _, before), (good, failed, between) in pairwise([(0, 0, 0), *scrapes]):
+        bad = failed + between - before
+        counted += account.settle(Count(good + failed + between, bad, bad)).bad
+        truth, most = truth + failed, max(most, between)
+        assert truth <= counted == truth + between - account.owed.bad <= truth + most

@@ -11,6 +11,7 @@ import pytest
 from fairway.core import checkpoint
 from fairway.core.counters import Count
 from fairway.core.counts import Interval
+from fairway.core.debt import Owed
 from fairway.core.evidence import (
     MULTIPLIERS,
     Evidence,
@@ -397,6 +398,28 @@ def test_evidence_survives_a_restart():
         assert again.spread.phi == pytest.approx(one.spread.phi, rel=1e-3)
         assert again.bad_from == pytest.approx(one.bad_from, abs=0.01)
     assert checkpoint.dump(asked, restored) == text
+
+
+def test_what_is_owed_survives_a_restart_and_an_operator_of_before_wrote_none():
+    asked, evidence = rich()
+    before = checkpoint.dump(asked, evidence)
+    owed = Owed(Count(0, -3, -4), Count(0, -1.5, -2))
+    text = checkpoint.dump(asked, evidence | {"objective-1": replace(evidence["objective-1"], owed=owed)})
+    restored = checkpoint.load(replace(asked, checkpoint=text))
+    assert [restored[name].owed for name in sorted(restored)] == [Owed(), owed, Owed()]
+    assert restored["objective-1"].accounts["candidate"].bad == restored["objective-1"].candidate
+    assert checkpoint.dump(asked, restored) == text
+    # given no debts at all, then the text is that of before, which either operator reads
+    assert "owed" not in before
+    assert "owed" in text
+    assert {one.owed for one in checkpoint.load(replace(asked, checkpoint=before)).values()} == {Owed()}
+
+
+@pytest.mark.parametrize("debts", ["[1,0,0,0]", "[-1]", '["x",0,0,0]', "[NaN,0,0,0]", "[null,0,0,0]", "3"])
+def test_a_checkpoint_with_impossible_debts_starts_anew(debts):
+    asked, evidence = rich()
+    text = checkpoint.dump(asked, evidence)[:-1] + f',"owed":{{"objective-1":{debts}}}}}'
+    assert checkpoint.load(replace(asked, checkpoint=text)) == {}
 
 
 def test_a_checkpoint_belongs_to_one_run_and_one_pair():

@@ -9,8 +9,9 @@ import pytest
 from fairway.core.counters import cumulate
 from fairway.core.counts import Tally
 from fairway.core.evidence import Evidence, bar, weigh
-from fairway.core.verdict import ObjectivePlan, Question, SeriesMatcher
+from fairway.core.verdict import ObjectivePlan, Question, SecondCounter, SeriesMatcher
 from tests.fakes.prometheus import Pod
+from tests.fakes.staged import Staged
 
 FAILED = (SeriesMatcher("status", "=~", "5.."),)
 ERRORS = ObjectivePlan("errors", "errors", "m", (), FAILED, 0.01, min_requests=300)
@@ -139,3 +140,46 @@ def test_what_stable_did_before_the_run_is_known_when_it_starts():
     calm, _ = judged(steady, 0.005)
     assert calm.spread.phi < 2
     assert replace(calm.spread, count=0.0).phi == 1.0
+
+
+# --- two counters that do not move at the same moment ---------------------------------------------------------------
+
+STAGED = replace(ERRORS, metric="asked", failure=(), second=SecondCounter("done", "succeeded"))
+
+
+def staged(seed, gap, bad, *, base=0.0, from_=SINCE):
+    """Evidence of a run over ten minutes, in which requests are under way between the counters at each scrape."""
+    stable = Staged(f"a-{seed}", gap, phase=1.0).serve(START, END, 95, base)
+    candidate = Staged(f"b-{seed}", gap, phase=3.0).serve(SINCE, from_, 5).serve(from_, END, 5, bad)
+    tally, evidence, terms = Tally(after=SINCE), Evidence(), bar(ASKED)
+    now = SINCE
+    while (now := now + 5.0) < END and not evidence.fired:
+        window = now - 900.0 if tally.start is None else now - 60.0
+        rows = [cumulate(STAGED, None, pod.series(window, now)) for pod in (candidate, stable)]
+        for interval in tally.absorb(*rows, now):
+            evidence = weigh(evidence, STAGED, terms, interval)
+    return evidence, candidate
+
+
+@pytest.mark.parametrize(("seed", "gap"), [(0, 0.05), (1, 0.2), (2, 1.0), (3, 1.0), (4, 1.0)])
+def test_requests_that_are_under_way_are_not_blamed_on_a_candidate(seed, gap):
+    """Given that not one request fails, then nobody is convicted, and few have looked failed."""
+    evidence, _ = staged(seed, gap, 0.0)
+    assert not evidence.fired
+    assert evidence.candidate.bad <= 5 * gap + 4 * (5 * gap) ** 0.5 + 1
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.2, 1.0])
+def test_failures_among_requests_that_are_under_way_are_found(gap):
+    evidence, candidate = staged(0, gap, 0.3, base=0.005)
+    assert evidence.fired
+    assert evidence.at - SINCE < 60
+    assert evidence.candidate.bad >= candidate.failed(evidence.at)
+
+
+def test_failures_that_begin_late_are_found_although_something_is_owed():
+    """Given five minutes without a failure, then what is owed by then hides no failures for long."""
+    late = SINCE + 300
+    evidence, candidate = staged(0, 0.2, 0.5, from_=late)
+    assert late < evidence.at < late + 75
+    assert evidence.candidate.bad >= candidate.failed(evidence.at)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from fairway.core.counters import Count
+from fairway.core.debt import Owed
 from fairway.core.evidence import MULTIPLIERS, OK_MULTIPLIERS, Evidence, Spread, count_tests
 from fairway.core.shares import Shares
 from fairway.core.verdict import Question
@@ -26,14 +27,17 @@ class _Stored(NamedTuple):
 def dump(question: Question, evidence: Mapping[str, Evidence], fired: Collection[str] = ()) -> str | None:
     """Write evidence as JSON, under 1.5 KB for three objectives; logs are rounded to 0.01. None before the first.
 
-    ``fired`` names the queries that broke their promise: that stays, also after a restart.
+    ``fired`` names the queries that broke their promise: that stays, also after a restart. What is owed has a place of
+    its own, as seldom anything is and as neither older nor newer operators may take it for something else.
     """
     objectives = {name: _packed(one) for name, one in evidence.items() if one.at}
     if not objectives and not fired:
         return None
     tests = question.tests or count_tests(question)
     stored: dict[str, Any] = {"v": _VERSION, "run": _identity(question), "tests": tests, "o": objectives}
-    return json.dumps(stored | ({"q": sorted(fired)} if fired else {}), separators=(",", ":"))
+    owed = {name: numbers for name, one in evidence.items() if one.at and any(numbers := _debts(one.owed))}
+    stored |= ({"q": sorted(fired)} if fired else {}) | ({"owed": owed} if owed else {})
+    return json.dumps(stored, separators=(",", ":"))
 
 
 def load(question: Question) -> dict[str, Evidence]:
@@ -56,7 +60,11 @@ def _stored(question: Question) -> _Stored:
         stored = json.loads(question.checkpoint or "{}")
         if stored.get("v") != _VERSION or stored.get("run") != _identity(question):
             return _Stored()
-        objectives = {name: _unpacked([float(number) for number in packed]) for name, packed in stored["o"].items()}
+        owed = stored.get("owed", {})
+        objectives = {
+            name: replace(_unpacked([float(number) for number in packed]), owed=_owed(owed.get(name)))
+            for name, packed in stored["o"].items()
+        }
         return _Stored(max(0, int(stored["tests"])), objectives, frozenset(map(str, stored.get("q", ()))))
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return _Stored()
@@ -100,6 +108,18 @@ def _unpacked(numbers: list[float]) -> Evidence:
         fine=tuple(logs[_LOGS[0] : sum(_LOGS)]),
         relative=tuple(logs[sum(_LOGS) :]),
     )
+
+
+def _debts(owed: Owed) -> list[float]:
+    return [_short(n, 3) for count in owed for n in (count.bad, count.strict)]
+
+
+def _owed(numbers: list[float] | None) -> Owed:
+    if numbers is None:
+        return Owed()
+    if len(numbers) != 2 * len(Owed()) or not all(math.isfinite(n) and n <= 0 for n in numbers):
+        raise ValueError("no debts")
+    return Owed(Count(0.0, *map(float, numbers[:2])), Count(0.0, *map(float, numbers[2:])))
 
 
 def _count(count: Count) -> tuple[float, float, float]:

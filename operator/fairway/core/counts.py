@@ -12,6 +12,7 @@ from statistics import median
 from typing import NamedTuple
 
 from fairway.core.counters import Count, Origin, Rows
+from fairway.core.debt import Account, Owed
 from fairway.core.objectives import Side
 
 LATE = 1.5
@@ -40,6 +41,8 @@ class Interval:
     """False where the interval ended before the run's evidence begins: it only tells how bursty stable is."""
     span: float = 1.0
     """Scrapes' worth of requests that stable's counts hold: more than one where scrapes were missed."""
+    owed: Owed = field(default_factory=Owed)
+    """What all counted intervals until this one hold too much."""
 
 
 class _Tick(NamedTuple):
@@ -70,6 +73,8 @@ class Tally:
     """The provider's scrape interval in seconds, if the admin told it; else the median gap of the samples."""
     whole: bool = True
     """False where not all samples since ``after`` were asked for, so that a pod that shows late need not be new."""
+    accounts: dict[Side, Account] = field(default_factory=dict)
+    """What the evidence holds of bad requests, with ``resumed`` that in the checkpoint."""
     scrape: float | None = None
     start: float | None = None
     """End of the last closed interval."""
@@ -80,6 +85,8 @@ class Tally:
     _scrapes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _pending: list[_Tick] = field(default_factory=list)
     _live: frozenset[str] = frozenset()
+    _before: dict[Side, Account] = field(default_factory=dict)
+    """The same of the time before the evidence, which pays nothing for it."""
 
     @property
     def waiting(self) -> bool:
@@ -210,16 +217,22 @@ class Tally:
 
     def _interval(self, end: float, ticks: Sequence[_Tick]) -> Interval:
         assert self.scrape is not None
-        bad = [tick.at for tick in ticks if tick.side == "candidate" and tick.did.bad > 0]
+        counted = end > self.after
+        accounts = self.accounts if counted else self._before
+        ours, theirs = (accounts.setdefault(side, Account()) for side in ("candidate", "stable"))
+        candidate, stable = ours.settle(_sum(ticks, "candidate")), theirs.settle(_sum(ticks, "stable"))
+        # Where all bad requests pay for earlier ones, the scrape is none of those that a conviction needs two of.
+        bad = [tick.at for tick in ticks if tick.side == "candidate" and tick.did.bad > 0 and candidate.bad > 0]
         return Interval(
             end=end,
             span=_span(ticks, self.scrape),
             scrape=self.scrape,
-            candidate=_sum(ticks, "candidate"),
-            stable=_sum(ticks, "stable"),
+            candidate=candidate,
+            stable=stable,
             bad_from=min(bad, default=None),
             bad_to=max(bad, default=None),
-            counted=end > self.after,
+            counted=counted,
+            owed=Owed(ours.owed, theirs.owed),
         )
 
 
@@ -230,7 +243,7 @@ def _sum(ticks: Sequence[_Tick], side: Side) -> Count:
             requests += tick.did.requests
             bad += tick.did.bad
             strict += tick.did.strict
-    return Count(requests, bad, strict).clamped()
+    return Count(requests, bad, strict)
 
 
 def _newest(groups: dict[Origin, Rows]) -> float:

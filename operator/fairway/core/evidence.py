@@ -22,7 +22,9 @@ from typing import Any, NamedTuple
 
 from fairway.core.counters import Count
 from fairway.core.counts import Interval
+from fairway.core.debt import Account, Owed
 from fairway.core.mixture import log_mean
+from fairway.core.objectives import Side
 from fairway.core.shares import Shares
 from fairway.core.verdict import ObjectivePlan, Question
 
@@ -114,8 +116,18 @@ class Evidence:
     bad_from: float | None = None
     bad_to: float | None = None
     shares: Shares = field(default_factory=Shares)
+    owed: Owed = field(default_factory=Owed)
+    """Bad requests in the above that turned out to be none: later ones pay for them."""
     fired: bool = False
     """A test against the candidate has reached its bound. It stays: Ville's inequality speaks of *ever*."""
+
+    @property
+    def accounts(self) -> dict[Side, Account]:
+        """Return what a tally needs to go on from here."""
+        return {
+            "candidate": Account(self.owed.candidate, self.candidate),
+            "stable": Account(self.owed.stable, self.stable),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +180,8 @@ def weigh(evidence: Evidence, objective: ObjectivePlan, bar: Bar, interval: Inte
 
 def _seen(evidence: Evidence, bar: Bar, interval: Interval) -> dict[str, Any]:
     """Return what every counted interval tells, cold ones too."""
-    seen = {"at": interval.end, "shares": evidence.shares.plus(interval, bar.weight, bar.settled)}
+    seen: dict[str, Any] = {"at": interval.end, "owed": interval.owed}
+    seen["shares"] = evidence.shares.plus(interval, bar.weight, bar.settled)
     if interval.candidate.requests > 0:
         seen |= {"warm": evidence.warm + 1, "traffic_at": interval.end}
     return seen

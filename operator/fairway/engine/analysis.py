@@ -135,6 +135,7 @@ class Analysis:
             after=max(question.since, evidence.at),
             resumed=stored is not None,
             setting=endpoint.scrape_interval if endpoint else None,
+            accounts=evidence.accounts,
         )
         look_back = stored is None and question.beside is not None
         track = Track(objective=objective, tally=tally, evidence=evidence, look_back=look_back)
