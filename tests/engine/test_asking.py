@@ -484,6 +484,78 @@ async def test_a_query_is_asked_once_per_scrape_interval_about_the_candidate():
     assert lab.reading().message == "drift: 0.1 (limit below 0.2), 0 of the last 4 answers break it"
 
 
+def minutely(lab, *bad):
+    """What an instant query gives where there is a sample each minute: the newest, which is bad in these minutes."""
+    return lambda _: [0.9 if (lab.clock.time - SINCE) // MINUTE in bad else 0.1]
+
+
+async def watched(lab, end):
+    """Every state of the run until then."""
+    states = set()
+    while lab.clock.time < end:
+        await lab.until(lab.clock.time + 1)
+        states.add(lab.state())
+    return states
+
+
+async def test_one_bad_sample_is_one_breach_while_nobody_knows_the_scrape_interval():
+    # given a provider whose scrape interval is not set, samples each minute, and one bad one
+    lab = Lab(interval=None)
+    lab.world.numbers = minutely(lab, 2)
+    lab.analysis.ask(question(objectives=(), queries=(DRIFT,)))
+    # then it is read once
+    assert "Regressed" not in await watched(lab, SINCE + 10 * MINUTE)
+    assert len(lab.world.queries) == 10
+    assert lab.state() == "Healthy"
+    # and three bad ones regress
+    lab.world.numbers = minutely(lab, 11, 12, 13)
+    assert "Regressed" in await watched(lab, SINCE + 15 * MINUTE)
+
+
+@pytest.mark.parametrize(("scrape", "asked"), [(5.0, 120), (20.0, 30), (MINUTE, 10)])
+async def test_a_query_is_asked_as_often_as_the_counts_of_the_run_have_samples(scrape, asked):
+    # given a provider whose scrape interval is not set, and pods whose samples show it
+    inhabitants = [replace(pod, scrape=scrape) for pod in pods(end=SINCE + 700, rate=20)]
+    lab = Lab(*inhabitants, interval=None)
+    lab.world.numbers = lambda _: [0.1]
+    lab.analysis.ask(question(queries=(DRIFT,)))
+    await lab.until(SINCE + 10 * MINUTE)
+    assert len(lab.world.queries) == pytest.approx(asked, abs=3)
+
+
+async def test_the_slowest_counts_of_the_run_say_how_often_a_query_is_asked():
+    # given errors that are scraped each 5 seconds, and latencies that are scraped each minute
+    fast = [replace(pod, buckets=()) for pod in pods(end=SINCE + 700, rate=20)]
+    lab = Lab(*fast, interval=None)
+    slow = World(lab.clock, [replace(pod, scrape=MINUTE) for pod in pods(end=SINCE + 700, rate=20)])
+    answer = lab.world.raw
+
+    async def raw(selectors, window):
+        return await (slow.raw if selectors[0].metric == "seconds_bucket" else answer)(selectors, window)
+
+    lab.world.raw, lab.world.numbers = raw, minutely(lab, 2)
+    lab.analysis.ask(question(objectives=(ERRORS, SLOW), queries=(DRIFT,)))
+    assert "Regressed" not in await watched(lab, SINCE + 8 * MINUTE)
+
+
+async def test_another_providers_scrape_interval_says_nothing_about_a_query():
+    # given counts with samples each 5 seconds, and a query to a provider of which nothing is known
+    lab = Lab(*pods(end=SINCE + 700, rate=20), providers=("main", "drift"), interval=None)
+    lab.worlds["drift"].numbers = minutely(lab, 2)
+    lab.analysis.ask(question(queries=(replace(DRIFT, provider="drift"),)))
+    assert "Regressed" not in await watched(lab, SINCE + 8 * MINUTE)
+    assert len(lab.worlds["drift"].queries) == 8
+
+
+async def test_a_look_does_not_wait_for_another_sample():
+    # given a query without a value, of which the second answer tells
+    lab = Lab(interval=None)
+    lab.world.numbers = lambda _: []
+    lab.analysis.ask(replace(LOOK, objectives=(), queries=(DRIFT,)))
+    await lab.until(SINCE + 20)
+    assert lab.reading(run="preflight/a").cause == "NoValue"
+
+
 async def test_three_breaches_of_the_last_four_regress_and_two_do_not():
     answers = iter([0.1, 0.3, 0.1, 0.3, 0.1, 0.1, 0.3, 0.3, 0.3])
     states = []

@@ -72,7 +72,14 @@ class Analysis:
         counting = Counting(
             endpoint, self._clock, lambda: self._tracks(name), self._conclude, forgiving=self._forgiving
         )
-        querying = Querying(endpoint, self._clock, lambda: self._gauges(name), self._conclude, scoped)
+        querying = Querying(
+            endpoint,
+            self._clock,
+            lambda: self._gauges(name),
+            self._conclude,
+            scoped,
+            tracks=lambda known: self._own(known, name),
+        )
         asking = _Lane(querying)
         querying.wake = asking.woken.set
         self._queries.append(querying)
@@ -80,9 +87,11 @@ class Analysis:
 
     def _tracks(self, endpoint: str) -> Iterator[tuple[Open, Track]]:
         for known in list(self._open.values()):
-            for track in known.tracks.values():
-                if (track.objective.provider or self._default) == endpoint:
-                    yield known, track
+            for track in self._own(known, endpoint):
+                yield known, track
+
+    def _own(self, known: Open, endpoint: str) -> Iterator[Track]:
+        return (t for t in known.tracks.values() if (t.objective.provider or self._default) == endpoint)
 
     def _gauges(self, endpoint: str) -> Iterator[tuple[Open, Gauge]]:
         for known in list(self._open.values()):

@@ -6,33 +6,40 @@ from collections.abc import Callable, Iterable
 from fairway.core import query
 from fairway.core.judgement import Trouble
 from fairway.core.query import QueryError
-from fairway.engine.track import GUESS, IN_A_ROW, SOON, Gauge, Open
+from fairway.engine.track import GUESS, IN_A_ROW, SOON, Gauge, Open, Track
 from fairway.ports import Clock, Endpoint, MetricsError, QueryRefusedError
 
 LEAST_EVERY = 5.0
 """Seconds between two answers of one query, at least; else the scrape interval."""
+UNKNOWN = 60.0
+"""The same while nobody knows the scrape interval: Prometheus' own default, and what most people keep. Three of four
+answers decide, so one sample must not be read as several answers, and an answer too few only takes time."""
 
 Pair = tuple[Open, Gauge]
+Tracks = Callable[[Open], Iterable[Track]]
 Scoped = Callable[[str, str], str]
 
 
 class Querying:
     """The queries to one provider."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  whom to ask, what, and whom to tell
         self,
         endpoint: Endpoint,
         clock: Clock,
         gauges: Callable[[], Iterable[Pair]],
         concluded: Callable[[Open, bool], None],
         scoped: Scoped,
+        *,
+        tracks: Tracks,
     ) -> None:
+        """``tracks`` are what this provider counts of a run: they know how often it has samples."""
         self._endpoint = endpoint
         self._clock = clock
         self._gauges = gauges
+        self._tracks = tracks
         self._concluded = concluded
         self._scoped = scoped
-        self._every = max(endpoint.scrape_interval or GUESS, LEAST_EVERY)
         self._asking: set[asyncio.Task[None]] = set()
         self.wake: Callable[[], None] = lambda: None
         """Called when an answer has come and more may be due."""
@@ -41,7 +48,7 @@ class Querying:
         """Send what is due, and wait for nothing."""
         now = self._clock.now()
         for known, gauge in self._gauges():
-            if gauge.due <= now:
+            if self._due(known, gauge) <= now:
                 gauge.due = float("inf")
                 task = asyncio.create_task(self._ask(known, gauge))
                 self._asking.add(task)
@@ -49,8 +56,9 @@ class Querying:
 
     def rest(self) -> float | None:
         """Return the seconds until something is due, None for never."""
-        due = min((gauge.due for _, gauge in self._gauges()), default=float("inf"))
-        return None if due == float("inf") else max(SOON, due - self._clock.now())
+        due = min((self._due(*pair) for pair in self._gauges()), default=float("inf"))
+        # Nobody tells when the counts have shown a shorter scrape interval: look now and then.
+        return None if due == float("inf") else min(max(SOON, due - self._clock.now()), GUESS)
 
     async def answered(self) -> None:
         """Wait for all that was sent."""
@@ -60,6 +68,19 @@ class Querying:
         """Wait for nothing any more."""
         for task in self._asking:
             task.cancel()
+
+    def _due(self, known: Open, gauge: Gauge) -> float:
+        """Return when to ask: one scrape interval, as it is known by now, after the last answer."""
+        return max(gauge.due, gauge.last + self._every(known))
+
+    def _every(self, known: Open) -> float:
+        """Return the seconds from one answer to the next: what the admin says, else the longest that was measured.
+
+        A look judges nothing, and need not wait for another sample.
+        """
+        measured = [track.tally.scrape for track in self._tracks(known) if track.tally.scrape]
+        guess = GUESS if known.question.look else UNKNOWN
+        return max(self._endpoint.scrape_interval or max(measured, default=guess), LEAST_EVERY)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._asking.discard(task)
@@ -78,7 +99,8 @@ class Querying:
             value = await self._value(known, gauge)
         except QueryError as error:
             # An answer, although no number: asked again at its own pace, since one NaN of a quiet moment is no news.
-            gauge.failures, gauge.due = gauge.failures + 1, self._clock.now() + self._every
+            gauge.failures, gauge.last = gauge.failures + 1, self._clock.now()
+            gauge.due = gauge.last
             if gauge.failures >= IN_A_ROW:
                 trouble = Trouble("NoData", f"{plan.name}: {error}", "NoValue", passing=True)
                 gauge.obstruct(plan.name, question, trouble)
@@ -92,10 +114,11 @@ class Querying:
             now = self._clock.now()
             self._settle(gauge)
             gauge.trouble, gauge.answered = None, True
-            gauge.answers = gauge.answers.plus(plan, now, value, self._every)
+            gauge.answers = gauge.answers.plus(plan, now, value, self._every(known))
 
     def _settle(self, gauge: Gauge) -> None:
-        gauge.failures, gauge.due = 0, self._clock.now() + self._every
+        gauge.failures = 0
+        gauge.due = gauge.last = self._clock.now()
 
     async def _value(self, known: Open, gauge: Gauge) -> float:
         question, plan = known.question, gauge.plan

@@ -78,6 +78,8 @@ class Gauge(Asked):
 
     plan: QueryPlan
     answers: Answers = field(default_factory=Answers)
+    last: float = float("-inf")
+    """When the last answer came, be it a number or not."""
 
 
 @dataclass(slots=True, kw_only=True)
