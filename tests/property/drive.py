@@ -70,7 +70,8 @@ def become_calm(world: World, oracle: moves.Oracle, referee: Referee) -> None:
         return  # somebody has deleted what it is made from: it may be lost
     if status.phase not in CALM_ENDS:
         breach("I9", f"{status.phase} after {CALM:.0f} s of calm: {status.message}")
-    if status.phase == "Paused" and not spec.get("paused") and "approval" not in status.message:
+    asked_for = spec.get("paused") or "name" in spec["runtime"] or "approval" in status.message
+    if status.phase == "Paused" and not asked_for:
         breach("I9", f"paused for no reason: {status.message}")
     if status.phase == "Healthy" and status.stable and status.stable.version != spec["model"]["version"]:
         breach("I9", f"Healthy, but {status.stable.version} serves")
