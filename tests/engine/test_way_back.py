@@ -148,6 +148,17 @@ async def test_a_way_back_that_finds_no_place_gives_way(world: World) -> None:
     assert world.weights() == {"1.1.0": 95, "1.2.0": 5}
 
 
+async def test_an_abort_ends_a_way_back_for_a_new_version(world: World) -> None:
+    await promoted(world, "1.0.0", "1.1.0")
+    world.behaviours["1.0.0"] = Behaviour(load=3000)
+    await act(world, "rollback", "run-2", 30)
+    world.kubectl_apply(spec("1.2.0", judged=False, steps=[{"weight": 5, "for": "2h"}]))
+    await world.live(60)
+    assert world.weights() == {"1.1.0": 100}
+    await act(world, "abort", "run-3", 60)
+    assert world.weights() == {"1.1.0": 95, "1.2.0": 5}
+
+
 async def failed_way_back(world: World) -> None:
     """Given a breach that found nobody warm, and a former version that cannot run any more."""
     await in_its_window(world)
