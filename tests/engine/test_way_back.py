@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fairway.core import names
 from tests.engine.test_commands import HELD, act, tried
 from tests.engine.test_rollout import BAD, serving, spec
 from tests.fakes.world import Behaviour, World
@@ -77,6 +78,20 @@ async def test_a_window_does_not_close_while_nobody_serves(world: World) -> None
     await world.live(120)
     assert "WatchEnded" in world.reasons()
     assert world.pods("1.0.0") == []
+
+
+async def test_a_window_closes_although_a_scaler_of_others_wants_no_pods(world: World) -> None:
+    await serving(world)
+    external = {"scaling": {"external": True, "replicas": 2}}
+    world.kubectl_apply({**spec("1.1.0", steps=[], watch={"for": "1m"}), **external})
+    await world.live(20)
+    (mine,) = (
+        each for (kind, _), each in world.objects.items()
+        if kind == "Deployment" and each["metadata"]["labels"][names.VERSION] == "1.1.0"
+    )  # fmt: skip
+    world.resize(mine, 0)
+    await world.live(120)
+    assert "WatchEnded" in world.reasons()
 
 
 # --- ways back --------------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ RENEWED_EVERY = 5.0
 def window_closed(s: Situation) -> Transition | None:
     """Let the former revision go when the watch window ends without a breach; not while it may be needed yet."""
     former = s.status.former
-    if former is None or s.now < former.until or not s.stable.ready:
+    needed = s.stable.replicas > 0 and not s.stable.ready  # a scaler of others may want no pods just now
+    if former is None or s.now < former.until or needed:
         return None
     track = Track(revision=former.revision, version=former.version)
     after = s.status.model_copy(update={"former": None, "evidence": None, "retiring": retire(s, s.status, track)})
