@@ -144,23 +144,24 @@ async def test_a_version_that_made_it_in_the_end_is_rejected_no_more(world: Worl
     assert (world.weights(), world.status().phase) == ({"1.1.0": 100}, "Paused")
 
 
-async def test_a_new_version_waits_for_the_way_back(world: World) -> None:
-    """Given a rejected version that is being replaced, when a fix is applied, then it is tried against the old one."""
+@pytest.mark.parametrize(
+    ("old", "weights"),
+    [
+        (Behaviour(load=300), {"1.0.0": 95, "1.2.0": 5}),
+        (Behaviour(unschedulable=True), {"1.1.0": 95, "1.2.0": 5}),
+    ],
+    ids=["it-comes", "it-finds-no-place"],
+)
+async def test_a_new_version_waits_for_a_way_back_that_can_end(
+    world: World, old: Behaviour, weights: dict[str, int]
+) -> None:
+    """Given a rejected version that is being replaced, when a fix is applied, then it is tried against what comes."""
     await promoted(world, "1.0.0", "1.1.0")
-    world.behaviours["1.0.0"] = Behaviour(load=300)
+    world.behaviours["1.0.0"] = old
     await act(world, "rollback", "run-2", 30)
     world.kubectl_apply(spec("1.2.0", judged=False, steps=[{"weight": 5, "for": "2h"}]))
     await world.live(600)
-    assert world.weights() == {"1.0.0": 95, "1.2.0": 5}
-
-
-async def test_a_way_back_that_finds_no_place_gives_way(world: World) -> None:
-    await promoted(world, "1.0.0", "1.1.0")
-    world.behaviours["1.0.0"] = Behaviour(unschedulable=True)
-    await act(world, "rollback", "run-2", 30)
-    world.kubectl_apply(spec("1.2.0", judged=False, steps=[{"weight": 5, "for": "2h"}]))
-    await world.live(600)
-    assert world.weights() == {"1.1.0": 95, "1.2.0": 5}
+    assert world.weights() == weights
 
 
 async def test_an_abort_ends_a_way_back_for_a_new_version(world: World) -> None:
